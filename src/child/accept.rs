@@ -1,0 +1,229 @@
+//! Accepting connections: when, and how many at a time.
+//!
+//! The admission rule (AsyncRequestWorkerFactor) is asked before each accept,
+//! so a connection that is accepted has an idle worker: nothing is reserved
+//! that could be lost again.
+
+use super::{Child, Work};
+use crate::host::clock::MS;
+use crate::host::listener::{Listening, NotAccepted};
+use crate::host::log::{log_server, Level};
+use crate::host::server;
+use crate::host::status::Status;
+use crate::policy::admission::{
+    accept_change, admit, keepalives_to_shed, AcceptChange, Pressure, Verdict, SHED_AFTER_MS,
+};
+use crate::sync::phase::Stage;
+use std::sync::atomic::Ordering;
+
+/// The listener thread's view of accepting.
+pub(super) struct Acceptor {
+    sockets: Vec<Listening>,
+    /// Connections until MaxConnectionsPerChild; `None`: no limit.
+    remaining: Option<u32>,
+    /// For want of descriptors or memory: not before this time, microseconds.
+    pause_until_us: Option<u64>,
+    /// Since when accepting has stopped for want of room.
+    blocked_since_us: Option<u64>,
+    /// Since when no worker has been seen idle, while accepting has stopped.
+    busy_since_us: Option<u64>,
+}
+
+/// How long accepting rests when the system is out of a resource.
+const RESOURCE_PAUSE_US: u64 = 100 * MS;
+/// How often a child that stays busy looks whether to close idle connections.
+const SHED_EVERY_US: u64 = SHED_AFTER_MS * MS;
+/// Accepts per wake-up: enough to batch a burst, few enough that other
+/// children and other events have their turn.
+const BATCH: usize = 16;
+
+impl Acceptor {
+    pub(super) fn new(child: &Child) -> Acceptor {
+        let limit = server::max_connections_per_child();
+        let sockets: Vec<Listening> = child.listeners.sockets().collect();
+        for socket in &sockets {
+            socket.prepare();
+        }
+        Acceptor {
+            sockets,
+            remaining: (limit > 0).then_some(limit as u32),
+            pause_until_us: None,
+            blocked_since_us: None,
+            busy_since_us: None,
+        }
+    }
+
+    /// When the listener must look here again.
+    pub(super) fn next_deadline_us(&self) -> Option<u64> {
+        let shed = self.busy_since_us.map(|since| since + SHED_EVERY_US);
+        [self.pause_until_us, shed].into_iter().flatten().min()
+    }
+
+    /// MaxConnectionsPerChild has been reached.
+    pub(super) fn used_up(&self) -> bool {
+        self.remaining == Some(0)
+    }
+
+    /// Accepts what waits at one listening socket, as admission allows.
+    pub(super) fn accept(&mut self, child: &Child, index: usize, now_us: u64) {
+        let Some(&socket) = self.sockets.get(index) else {
+            return;
+        };
+        for _ in 0..BATCH {
+            if self.used_up() || child.stage() != Stage::Running {
+                return;
+            }
+            match admit(&child.load()) {
+                Verdict::Accept => {
+                    if !self.accept_one(child, socket, now_us) {
+                        return;
+                    }
+                }
+                why => return self.block(child, why, now_us),
+            }
+        }
+    }
+
+    fn accept_one(&mut self, child: &Child, socket: Listening, now_us: u64) -> bool {
+        let pool = match child.pools.take() {
+            Ok(pool) => pool,
+            Err(status) => {
+                log_server!(
+                    Level::Crit,
+                    status,
+                    "AH03097: Failed to create transaction pool"
+                );
+                self.rest(child, now_us);
+                return false;
+            }
+        };
+        match socket.accept(pool.name()) {
+            Ok(client) => {
+                if let Some(n) = &mut self.remaining {
+                    *n -= 1;
+                }
+                // Counted from here, so that the next admission knows of it.
+                crate::conn::slot::Owner::ledger(child).opened();
+                child.submit(Work::Accepted(client, pool));
+                true
+            }
+            Err(why) => {
+                child.pools.give_back_unused(pool);
+                if matches!(why, NotAccepted::Resources) {
+                    self.rest(child, now_us);
+                }
+                false
+            }
+        }
+    }
+
+    /// Out of descriptors or memory: what is there goes on being served, and
+    /// what ends gives its descriptor back.
+    fn rest(&mut self, child: &Child, now_us: u64) {
+        if self.pause_until_us.is_none() {
+            log_server!(
+                Level::Err,
+                Status::SUCCESS,
+                "rust_event: can't accept new connections for now (see the message before this \
+                 one); raise the limit of open files (ulimit -n) or lower MaxRequestWorkers"
+            );
+        }
+        self.pause_until_us = Some(now_us + RESOURCE_PAUSE_US);
+        stop(child);
+    }
+
+    /// Stops accepting until there is room again.
+    fn block(&mut self, child: &Child, why: Verdict, now_us: u64) {
+        log_stop(child, why);
+        stop(child);
+        self.blocked_since_us = Some(now_us);
+        self.reconsider(child, now_us);
+    }
+
+    /// Resumes accepting when there is room again.
+    pub(super) fn reconsider(&mut self, child: &Child, now_us: u64) {
+        if child.accepting.load(Ordering::Acquire) || child.stage() != Stage::Running {
+            return;
+        }
+        if self.pause_until_us.is_some_and(|until| now_us < until) {
+            return;
+        }
+        // The watch first: a worker that idles after this look wakes the listener.
+        child.handoff.set_idle_watch(true);
+        let load = child.load();
+        if accept_change(&load) == AcceptChange::Resume {
+            return self.resume(child);
+        }
+        self.pause_until_us = None;
+        if load.idle_workers == 0 {
+            self.busy_since_us.get_or_insert(now_us);
+        } else {
+            self.busy_since_us = None;
+        }
+    }
+
+    /// How many idle keep-alive connections to close for others' sake, now
+    /// that workers stay busy.
+    pub(super) fn keepalives_to_shed(&mut self, child: &Child, now_us: u64) -> u32 {
+        let for_ms = |since: Option<u64>| since.map_or(0, |s| now_us.saturating_sub(s) / MS);
+        let busy_for_ms = for_ms(self.busy_since_us);
+        if busy_for_ms < SHED_AFTER_MS {
+            return 0;
+        }
+        let shed = keepalives_to_shed(&Pressure {
+            busy_for_ms,
+            accept_blocked_for_ms: for_ms(self.blocked_since_us),
+            keepalives: child.parking.keep_alives(),
+            threads: child.threads(),
+        });
+        self.busy_since_us = Some(now_us);
+        shed
+    }
+
+    fn resume(&mut self, child: &Child) {
+        self.pause_until_us = None;
+        self.blocked_since_us = None;
+        self.busy_since_us = None;
+        child.handoff.set_idle_watch(false);
+        if child.accepting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        log_server!(
+            Level::Debug,
+            Status::SUCCESS,
+            "AH00457: Accepting new connections again: {} active conns ({} lingering/{} \
+             clogged/{} suspended), {} idle workers",
+            child.ledger.connections(),
+            child.ledger.count(crate::conn::ledger::Also::Lingering),
+            child.ledger.count(crate::conn::ledger::Also::Clogged),
+            child.ledger.count(crate::conn::ledger::Also::Suspended),
+            child.handoff.idle()
+        );
+        child.parking.pollset().listen();
+        child.entry.set_not_accepting(false);
+    }
+}
+
+/// Stops to watch the listening sockets.
+pub(super) fn stop(child: &Child) {
+    if child.accepting.swap(false, Ordering::AcqRel) {
+        child.parking.pollset().ignore_listening();
+        child.entry.set_not_accepting(true);
+    }
+}
+
+fn log_stop(child: &Child, why: Verdict) {
+    match why {
+        Verdict::AllBusy => log_server!(
+            Level::Debug,
+            Status::SUCCESS,
+            "All workers busy, not accepting new conns in this process"
+        ),
+        Verdict::TooManyConnections | Verdict::Accept => log_server!(
+            Level::Debug,
+            Status::SUCCESS,
+            "Too many open connections ({}), not accepting new conns in this process",
+            child.ledger.connections()
+        ),
+    }
+}

@@ -1,0 +1,50 @@
+//! Lingering close: the response is flushed, our direction ended, and what the
+//! peer still sends is read and dropped, so that it can read the response
+//! before a reset. Bounded in time: 30 s, or 2 s where a module or the end of
+//! the child asks for less.
+
+use super::worker::Worker;
+use crate::conn::parking::SHORT_LINGER_US;
+use crate::conn::queues::Wait;
+use crate::conn::slot::Running;
+use crate::host::clock;
+use crate::host::socket::Drained;
+use crate::policy::conn_state::{Interest, State};
+
+impl Worker {
+    /// Begins or goes on with a lingering close.
+    pub(super) fn linger(&self, conn: Running) {
+        let Some(socket) = conn.conn().socket() else {
+            return self.close(conn);
+        };
+        if conn.linger_over() {
+            return self.close(conn);
+        }
+        if !conn.linger_started() {
+            conn.set_state(State::Linger);
+            conn.begin_linger();
+            socket.set_timeout_us(SHORT_LINGER_US as i64);
+            if conn.conn().start_lingering_close() {
+                return self.close(conn);
+            }
+            socket.set_timeout_us(0);
+            socket.read_to_the_end();
+            conn.set_state(match conn.conn().wants_short_linger() {
+                true => State::LingerShort,
+                false => State::LingerNormal,
+            });
+            conn.reset_sense();
+            conn.set_lingering_since(clock::now_us());
+        }
+        match socket.drain() {
+            Drained::Closed => self.close(conn),
+            Drained::WouldBlock => {
+                let wait = match conn.state() {
+                    Some(State::LingerShort) => Wait::ShortLinger,
+                    _ => Wait::Linger,
+                };
+                self.park(conn, wait, Interest::Read);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The listener thread: waits for events, and sees to everything that is due.
+
+use super::accept::{self, Acceptor};
+use super::{Child, Work};
+use crate::conn::slot_pollset::{Event, Poller};
+use crate::host::clock::{self, MS};
+use crate::host::log::{log_server, Level};
+use crate::host::status::Status;
+use crate::sync::phase::Stage;
+use std::sync::atomic::Ordering;
+
+/// How many expired connections are taken out under one hold of the lock.
+const EXPIRE_BATCH: usize = 256;
+
+struct Listener {
+    child: &'static Child,
+    poller: Poller,
+    acceptor: Acceptor,
+    /// The time that the last sleep was to end at. A later one doesn't replace
+    /// it: then the next connection that parks needs no wake-up.
+    sleep_until_us: Option<u64>,
+}
+
+/// Runs until the child has no connection left after it has begun to finish.
+pub(super) fn run(child: &'static Child, poller: Poller) {
+    let mut listener = Listener {
+        child,
+        poller,
+        acceptor: Acceptor::new(child),
+        sleep_until_us: None,
+    };
+    child.parking.pollset().listen();
+    while listener.turn() {}
+    // Workers take what is queued, then end.
+    child.handoff.close();
+}
+
+impl Listener {
+    /// One turn of the loop; `false` when the child is done.
+    fn turn(&mut self) -> bool {
+        let child = self.child;
+        if self.acceptor.used_up() && child.stage() == Stage::Running {
+            log_server!(
+                Level::Trace1,
+                Status::SUCCESS,
+                "Stopping process due to MaxConnectionsPerChild"
+            );
+            child.finish();
+        }
+        let stage = child.stage();
+        if stage != Stage::Running {
+            self.close_accept();
+            if stage == Stage::Ending || child.ledger.connections() == 0 {
+                return false;
+            }
+        }
+        self.upkeep(clock::now_us());
+        self.poll();
+        true
+    }
+
+    /// Timers, timeouts, admission: whatever is due.
+    fn upkeep(&mut self, now_us: u64) {
+        let child = self.child;
+        child.fire_timers(now_us);
+        loop {
+            let expired = child.parking.take_expired(now_us, EXPIRE_BATCH);
+            if expired.is_empty() {
+                break;
+            }
+            child.close_soon(expired);
+        }
+        match child.stage() {
+            Stage::Running => {
+                self.acceptor.reconsider(child, now_us);
+                let shed = self.acceptor.keepalives_to_shed(child, now_us);
+                if shed > 0 {
+                    log_server!(
+                        Level::Trace1,
+                        Status::SUCCESS,
+                        "All workers are busy, will shutdown {shed} keep-alive connections"
+                    );
+                    child.close_soon(child.parking.take_keep_alives(shed as usize));
+                }
+            }
+            Stage::Finishing | Stage::Ending => self.drop_idle(now_us),
+        }
+        child.publish_counts_if_due();
+    }
+
+    /// Once the drain window is over, idle connections of a finishing child
+    /// are closed; `process` parks no more of them.
+    fn drop_idle(&self, now_us: u64) {
+        let until = self.child.drain_until_us.load(Ordering::Acquire);
+        if now_us < until {
+            return;
+        }
+        let idle = self.child.parking.take_keep_alives(usize::MAX);
+        self.child.close_soon(idle);
+    }
+
+    fn poll(&mut self) {
+        let child = self.child;
+        let now_us = clock::now_us();
+        let drain = self.child.drain_until_us.load(Ordering::Acquire);
+        let drain = (drain > now_us).then_some(drain);
+        let own = [self.acceptor.next_deadline_us(), drain];
+        let held = self.sleep_until_us.filter(|&until| until > now_us);
+        let earliest = || {
+            let mut all = vec![held, child.timers.next_deadline(), child.parking.next_deadline_us()];
+            all.extend(own);
+            all.into_iter().flatten().min()
+        };
+        self.sleep_until_us = earliest();
+        let mut events = Vec::new();
+        let status = child
+            .parking
+            .poll(&mut self.poller, now_us, earliest, |event| events.push(event));
+        if status != Status::SUCCESS && !status.interrupted() && !status.timed_out() {
+            log_server!(
+                Level::Crit,
+                status,
+                "apr_pollset_poll failed.  Attempting to shutdown process gracefully"
+            );
+            child.finish();
+        }
+        let now_us = clock::now_us();
+        for event in events {
+            self.dispatch(event, now_us);
+        }
+    }
+
+    fn dispatch(&mut self, event: Event, now_us: u64) {
+        match event {
+            Event::Listening(index) => self.acceptor.accept(self.child, index, now_us),
+            Event::Connection(key) => {
+                if let Some(ready) = self.child.parking.take_ready(key) {
+                    self.child.submit(Work::Ready(ready));
+                }
+            }
+        }
+    }
+
+    /// Accepts no more, for good: once.
+    fn close_accept(&mut self) {
+        let child = self.child;
+        if child.accept_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        accept::stop(child);
+        child.listeners.close();
+        child.announce_finishing();
+        child.pools.drop_spare();
+        child.parking.shorten_linger();
+        child.main_wakeup.set();
+        child.handoff.interrupt_all();
+    }
+}
+
+/// How long idle connections of a finishing child may still bring a request.
+pub(super) const DRAIN_US: u64 = 1_000 * MS;

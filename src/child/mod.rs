@@ -1,0 +1,205 @@
+//! L3: one child process: start-up, listener, workers, shutdown.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `start` | from the fork to the end of the process, on the main thread |
+//! | `listener` | the thread that polls: events, timers, timeouts |
+//! | `accept` | when and how connections are accepted |
+//! | `worker` | a worker's loop |
+//! | `process` | a connection's turn on a worker |
+//! | `linger` | lingering close |
+//! | `closing` | expired connections, closed by workers beside their other work |
+//! | `finish` | the phases of the end |
+//! | `pools` | transaction pools, used again |
+//! | `timed` | timed callbacks |
+
+mod accept;
+mod closing;
+mod finish;
+mod linger;
+mod listener;
+mod pools;
+mod process;
+pub mod start;
+pub mod timed;
+mod worker;
+
+use crate::config::settings::settings;
+use crate::conn::ledger::{Also, Ledger};
+use crate::conn::parking::Parking;
+use crate::conn::slot::{Owner, Queued};
+use crate::host::callback::Callback;
+use crate::host::clock::{self, MS};
+use crate::host::connection::Conn;
+use crate::host::listener::Bucket;
+use crate::host::pod::Wakeup;
+use crate::host::pool::{Pool, TransactionPool};
+use crate::host::retained::Common;
+use crate::host::scoreboard::{ChildEntry, ConnectionCounts};
+use crate::host::server::Server;
+use crate::host::socket::Socket;
+use crate::policy::admission::{self, Load};
+use crate::policy::limits::Limits;
+use crate::sync::handoff::Handoff;
+use crate::sync::phase::{Phase, Stage};
+use once_cell::sync::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// Something for a worker to do.
+enum Work {
+    /// A connection that was just accepted, in its pool.
+    Accepted(Socket, TransactionPool),
+    /// A connection that is ready, or to be closed.
+    Ready(Queued),
+    /// A timed callback.
+    Timer(Callback),
+    /// Connections whose time is over are waiting to be closed.
+    Closings,
+}
+
+/// All that a child's threads share.
+pub struct Child {
+    slot: i32,
+    pid: i32,
+    generation: i32,
+    limits: Limits,
+    server: Server,
+    common: Common,
+    entry: ChildEntry,
+    listeners: Bucket,
+    pchild: Pool,
+    /// Pool of threads and connections: it outlives `pchild`, on whose cleanup
+    /// modules may still meet connections.
+    runtime: Pool,
+    phase: Phase,
+    /// The listener has closed its sockets; no connection comes in any more.
+    accept_closed: AtomicBool,
+    /// Until when idle connections of a finishing child may still bring a
+    /// request, microseconds; 0: not finishing.
+    drain_until_us: AtomicU64,
+    accepting: AtomicBool,
+    handoff: Handoff<Work>,
+    parking: Parking,
+    timers: timed::TimerBook,
+    closings: closing::Closings,
+    pools: pools::Pools,
+    ledger: Ledger,
+    exited_workers: AtomicU32,
+    /// Descriptor that each worker is serving, -1 for none.
+    serving: Box<[AtomicI32]>,
+    conn_ids: AtomicU64,
+    published_us: AtomicU64,
+    main_wakeup: Wakeup,
+    exits: finish::Exits,
+}
+
+static CHILD: OnceCell<&'static Child> = OnceCell::new();
+
+/// The child that this process is; `None` in the parent.
+pub fn current() -> Option<&'static Child> {
+    CHILD.get().copied()
+}
+
+impl Child {
+    fn threads(&self) -> u32 {
+        self.limits.threads_per_child.max(1) as u32
+    }
+
+    fn stage(&self) -> Stage {
+        self.phase.get()
+    }
+
+    /// What the admission rule looks at.
+    fn load(&self) -> Load {
+        Load {
+            connections: self.ledger.connections(),
+            lingering: self.ledger.count(Also::Lingering),
+            idle_workers: self.handoff.idle() as u32,
+            threads: self.threads(),
+            accepting: self.accepting.load(Ordering::Acquire),
+            factor: settings().worker_factor(),
+        }
+    }
+
+    /// An id that no other live connection of this server has: the child's
+    /// slot and a sequence number. Small at first, since modules print it.
+    fn next_conn_id(&self) -> std::ffi::c_long {
+        let sequence = self.conn_ids.fetch_add(1, Ordering::Relaxed);
+        let slots = self.limits.server_limit.max(1) as u64;
+        (sequence.wrapping_mul(slots) + self.slot as u64) as std::ffi::c_long & std::ffi::c_long::MAX
+    }
+
+    /// Queues work; after the end of the child it has no taker and is dropped.
+    fn submit(&self, work: Work) {
+        if self.handoff.submit(work).is_err() {
+            debug_assert!(self.stage() == Stage::Ending);
+        }
+    }
+
+    /// Publishes the connection counts for mod_status.
+    fn publish_counts(&self) {
+        let mut counts = ConnectionCounts {
+            total: self.ledger.connections(),
+            lingering: self.ledger.count(Also::Lingering),
+            suspended: self.ledger.count(Also::Suspended),
+            ..ConnectionCounts::default()
+        };
+        self.parking.count(&mut counts);
+        self.entry.publish(&counts);
+        self.published_us.store(clock::now_us(), Ordering::Relaxed);
+    }
+
+    /// A worker that has nothing else to do publishes at once; a busy one
+    /// several times a second.
+    fn publish_counts_if_due(&self) {
+        const EVERY_US: u64 = 200 * MS;
+        let age = clock::now_us().saturating_sub(self.published_us.load(Ordering::Relaxed));
+        if self.handoff.queued() == 0 || age >= EVERY_US {
+            self.publish_counts();
+        }
+    }
+
+    /// The poller is asked to look at admission again.
+    fn reconsider_accepting(&self) {
+        if !self.accepting.load(Ordering::Acquire)
+            && admission::accept_change(&self.load()) == admission::AcceptChange::Resume
+        {
+            self.parking.wake();
+        }
+    }
+}
+
+impl Owner for Child {
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn connection_closed(&self) {
+        match self.stage() {
+            Stage::Running => self.reconsider_accepting(),
+            Stage::Finishing | Stage::Ending => {
+                // One worker more than connections: it may go, and the
+                // listener ends with the last connection.
+                self.handoff.interrupt_one();
+                if self.ledger.connections() == 0 {
+                    self.parking.wake();
+                }
+            }
+        }
+    }
+}
+
+/// A module gives back a connection that it had suspended; see
+/// include/mpm_rust_event.h. Whether it was one of ours.
+pub fn resume_suspended(conn: &Conn) -> bool {
+    use crate::conn::slot::{resume, Meeting};
+    let Some(child) = current() else { return false };
+    match resume(conn) {
+        None => false,
+        Some(Meeting::First) => true,
+        Some(Meeting::Second(queued)) => {
+            child.submit(Work::Ready(queued));
+            true
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Transaction pools: one per connection, used again by later ones.
+
+use crate::host::pool::{Pool, TransactionPool};
+use crate::host::server;
+use crate::host::status::Status;
+use std::sync::{Mutex, PoisonError};
+
+/// Pools that wait for the next connection.
+pub(super) struct Pools {
+    parent: Pool,
+    max_free: usize,
+    keep: usize,
+    spare: Mutex<Vec<TransactionPool>>,
+}
+
+impl Pools {
+    /// Pools below `parent` for a child with `threads` workers. With a
+    /// MaxMemFree the administrator wants memory back: then only some are kept.
+    pub(super) fn new(parent: Pool, threads: u32) -> Pools {
+        let max_free = server::max_mem_free();
+        let keep = match max_free {
+            0 => usize::MAX,
+            _ => threads as usize * 3 / 4,
+        };
+        Pools {
+            parent,
+            max_free,
+            keep,
+            spare: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<TransactionPool>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pool for a new connection.
+    pub(super) fn take(&self) -> Result<TransactionPool, Status> {
+        let spare = self.spare().pop();
+        spare.map_or_else(|| TransactionPool::create(self.parent, self.max_free), Ok)
+    }
+
+    /// A pool that no connection was put into comes back.
+    pub(super) fn give_back_unused(&self, pool: TransactionPool) {
+        self.spare().push(pool);
+    }
+
+    /// A connection has been closed: its cleanups run, its memory is free.
+    pub(super) fn recycle(&self, mut pool: TransactionPool) {
+        pool.clear();
+        let mut spare = self.spare();
+        if spare.len() < self.keep {
+            spare.push(pool);
+        }
+    }
+
+    /// A child that accepts no more needs no spare pools.
+    pub(super) fn drop_spare(&self) {
+        let spare = std::mem::take(&mut *self.spare());
+        drop(spare);
+    }
+}

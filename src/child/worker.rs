@@ -1,0 +1,99 @@
+//! A worker's loop.
+
+use super::{Child, Work};
+use crate::host::scoreboard::WorkerStatus;
+use crate::host::thread::Thread;
+use crate::policy::admission::surplus_worker_may_exit;
+use crate::sync::handoff::Next;
+use crate::sync::phase::Stage;
+use std::sync::atomic::Ordering;
+
+/// One worker: its thread and its place in the scoreboard.
+#[derive(Clone, Copy)]
+pub(super) struct Worker {
+    pub(super) child: &'static Child,
+    pub(super) thread: Thread,
+    pub(super) index: usize,
+}
+
+/// Runs until the child ends, or finishes with more workers than connections.
+pub(super) fn run(child: &'static Child, thread: Thread, index: usize) {
+    let worker = Worker {
+        child,
+        thread,
+        index,
+    };
+    let entry = child.entry;
+    let place = index as i32;
+    entry.claim_worker(place, child.pid, child.generation);
+    entry.set_worker_status(place, WorkerStatus::Starting);
+    worker.serve();
+    let left = match child.stage() {
+        Stage::Running => WorkerStatus::Graceful,
+        Stage::Finishing | Stage::Ending => WorkerStatus::Dead,
+    };
+    entry.set_worker_status(place, left);
+    child.thread_ended();
+}
+
+impl Worker {
+    fn serve(&self) {
+        let child = self.child;
+        loop {
+            let idle = match child.stage() {
+                Stage::Running => WorkerStatus::Ready,
+                Stage::Finishing => WorkerStatus::Graceful,
+                Stage::Ending => return,
+            };
+            child.entry.set_worker_status(self.index as i32, idle);
+            if child.accept_closed.load(Ordering::Acquire) && self.may_leave() {
+                return;
+            }
+            let wake = || child.parking.wake();
+            match child.handoff.next_with(self.index, wake) {
+                Next::Item(work) => self.perform(work),
+                Next::Interrupted => {}
+                Next::Closed => return,
+            }
+        }
+    }
+
+    fn perform(&self, work: Work) {
+        let child = self.child;
+        match work {
+            Work::Accepted(socket, pool) => self.serve_new(socket, pool),
+            Work::Ready(queued) => {
+                let conn = queued.run(self.thread, child.slot, self.index as i32);
+                self.serve_connection(conn);
+            }
+            Work::Timer(callback) => {
+                let place = self.index as i32;
+                child.entry.set_worker_status(place, WorkerStatus::BusyWrite);
+                callback.call();
+            }
+            Work::Closings => {
+                while let Some(queued) = child.closings.next() {
+                    let conn = queued.run(self.thread, child.slot, self.index as i32);
+                    self.serve_connection(conn);
+                    child.publish_counts_if_due();
+                }
+            }
+        }
+        child.publish_counts_if_due();
+    }
+
+    /// While the child finishes: one worker more than connections may go.
+    fn may_leave(&self) -> bool {
+        let child = self.child;
+        if child.handoff.queued() > 0 {
+            return false;
+        }
+        child
+            .exited_workers
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |exited| {
+                surplus_worker_may_exit(child.ledger.connections(), child.threads(), exited)
+                    .then_some(exited + 1)
+            })
+            .is_ok()
+    }
+}

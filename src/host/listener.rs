@@ -1,0 +1,138 @@
+//! Listening sockets and their buckets.
+
+use super::pool::Pool;
+use super::server::Server;
+use super::socket::Socket;
+use super::status::Status;
+use crate::sys;
+use std::ffi::c_void;
+use std::ptr;
+
+/// Forgets the listeners of the former configuration, keeping their sockets.
+pub fn pre_config() {
+    // SAFETY: called while the configuration is about to be read.
+    unsafe { sys::ap_listen_pre_config() }
+}
+
+/// Opens what the Listen directives ask for. Number of sockets; below 1 means
+/// failure, which httpd has logged.
+pub fn open_all(server: Server) -> i32 {
+    // SAFETY: the main server record is live.
+    unsafe { sys::ap_setup_listeners(server.as_ptr()) }
+}
+
+/// Closes the parent's listening sockets.
+pub fn close_all() {
+    // SAFETY: only the parent's single thread uses them.
+    unsafe { sys::ap_close_listeners() }
+}
+
+/// A bucket: one set of listening sockets, served by its own children
+/// (ListenCoresBucketsRatio).
+#[derive(Clone, Copy)]
+pub struct Bucket(*mut sys::ap_listen_rec);
+
+// SAFETY: a name; the listener thread alone accepts, the list doesn't change after start.
+unsafe impl Send for Bucket {}
+// SAFETY: as above.
+unsafe impl Sync for Bucket {}
+
+/// The buckets; `wanted` keeps a number, `None` lets httpd compute one.
+pub fn buckets(
+    pool: Pool,
+    server: Server,
+    wanted: Option<i32>,
+) -> Result<impl Iterator<Item = Bucket>, Status> {
+    let mut lists = ptr::null_mut();
+    let mut count = wanted.unwrap_or(0);
+    // SAFETY: pool and server are live, results have places.
+    Status(unsafe {
+        sys::ap_duplicate_listeners(pool.as_ptr(), server.as_ptr(), &mut lists, &mut count)
+    })
+    .ok()?;
+    // SAFETY: httpd returned `count` lists.
+    Ok((0..count.max(0) as usize).map(move |i| Bucket(unsafe { *lists.add(i) })))
+}
+
+impl Bucket {
+    /// The C list, to keep in retained or configuration memory.
+    pub fn as_ptr(self) -> *mut sys::ap_listen_rec {
+        self.0
+    }
+
+    /// Names a list again.
+    ///
+    /// # Safety
+    /// `list` came from `as_ptr` under the present configuration.
+    pub unsafe fn from_raw(list: *mut sys::ap_listen_rec) -> Bucket {
+        Bucket(list)
+    }
+
+    /// Closes the sockets in this process.
+    pub fn close(self) {
+        // SAFETY: the list is live; nobody accepts on it any more.
+        unsafe { sys::ap_close_listeners_ex(self.0) }
+    }
+
+    /// The listening sockets.
+    pub fn sockets(self) -> impl Iterator<Item = Listening> {
+        let first = (!self.0.is_null()).then_some(Listening(self.0));
+        std::iter::successors(first, |l| {
+            // SAFETY: the chain lives as long as the configuration.
+            let next = unsafe { (*l.0).next };
+            (!next.is_null()).then_some(Listening(next))
+        })
+    }
+}
+
+/// One listening socket.
+#[derive(Clone, Copy)]
+pub struct Listening(*mut sys::ap_listen_rec);
+
+// SAFETY: as for `Bucket`.
+unsafe impl Send for Listening {}
+// SAFETY: as for `Bucket`.
+unsafe impl Sync for Listening {}
+
+/// Why no connection was accepted.
+pub enum NotAccepted {
+    /// None was waiting, or it had gone again.
+    Nothing,
+    /// No descriptors, no memory, no network; httpd has logged it.
+    Resources,
+}
+
+impl Listening {
+    /// Lets `accept` fail rather than wait, and uses httpd's own accept.
+    pub fn prepare(self) {
+        // SAFETY: the socket is open; one thread prepares it before the listener starts.
+        unsafe {
+            sys::apr_socket_opt_set((*self.0).sd, sys::APR_SO_NONBLOCK as i32, 1);
+            (*self.0).accept_func = Some(sys::ap_unixd_accept);
+        }
+    }
+
+    /// The C socket.
+    pub fn socket(self) -> *mut sys::apr_socket_t {
+        // SAFETY: the record is live.
+        unsafe { (*self.0).sd }
+    }
+
+    /// Accepts a connection into `pool`, which is untouched on failure.
+    pub fn accept(self, pool: Pool) -> Result<Socket, NotAccepted> {
+        let mut accepted: *mut c_void = ptr::null_mut();
+        // SAFETY: the record is live, `prepare` has set the function.
+        let rv = unsafe {
+            match (*self.0).accept_func {
+                Some(accept) => accept(&mut accepted, self.0, pool.as_ptr()),
+                None => return Err(NotAccepted::Nothing),
+            }
+        };
+        // SAFETY: non-null only for a new socket, which lives in `pool`.
+        match unsafe { Socket::from_raw(accepted.cast()) } {
+            Some(socket) => Ok(socket),
+            None if Status(rv) == Status::general() => Err(NotAccepted::Resources),
+            None => Err(NotAccepted::Nothing),
+        }
+    }
+}

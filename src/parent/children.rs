@@ -1,0 +1,189 @@
+//! One child is made, one has ended.
+
+use super::{Newborn, Parent};
+use crate::config::settings::settings;
+use crate::host::child_process::{self, Forked, ReapedChild};
+use crate::host::clock::{self, MS, SECOND};
+use crate::host::hooks::{run_child_status, ChildEvent};
+use crate::host::log::{log_server, Level};
+use crate::host::retained::Common;
+use crate::host::retained_data::Retained;
+use crate::host::scoreboard::{ChildEntry, Quiescing, WorkerStatus};
+use crate::host::server::Server;
+use crate::host::status::Status;
+use crate::policy::maintenance::bucket_of;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The child could not be made.
+pub(super) struct NotMade;
+
+impl Parent {
+    /// Starts up to `count` children in free slots. How many it made.
+    pub(super) fn start_children(&mut self, count: i32) -> i32 {
+        let mut made = 0;
+        for slot in 0..self.limits.server_limit {
+            if made >= count {
+                break;
+            }
+            if ChildEntry::of(slot).is_none_or(|entry| entry.pid() != 0) {
+                continue;
+            }
+            if self.start_child(slot).is_err() {
+                break;
+            }
+            made += 1;
+        }
+        made
+    }
+
+    /// Starts a child in a slot.
+    pub(super) fn start_child(&mut self, slot: i32) -> Result<(), NotMade> {
+        let used = &self.retained.max_daemon_used;
+        used.fetch_max(slot + 1, Relaxed);
+        let entry = ChildEntry::of(slot).ok_or(NotMade)?;
+        if entry.pid() != 0 {
+            log_server!(
+                Level::Err,
+                Status::SUCCESS,
+                "AH03455: BUG: Scoreboard slot {slot} should be empty but is in use by pid {}",
+                entry.pid()
+            );
+            return Err(NotMade);
+        }
+        if settings().one_process() {
+            note_started(slot, child_process::own_pid());
+            (self.child_main)(self.newborn(slot, Some(single_process_ends)));
+        }
+        match child_process::fork() {
+            Ok(Forked::Child) => (self.child_main)(self.newborn(slot, None)),
+            Ok(Forked::Parent(pid)) => {
+                let _ = self.fork_failing.observe(false, 0, 0);
+                note_started(slot, pid);
+                Ok(())
+            }
+            Err(status) => {
+                // The next turn of the loop tries again; meanwhile children
+                // that end are reaped, which may be what fork waits for.
+                let now_ms = clock::now_us() / MS;
+                if self.fork_failing.observe(true, now_ms, 10 * SECOND / MS) {
+                    log_server!(
+                        Level::Err,
+                        status,
+                        "AH00481: fork: Unable to fork new process"
+                    );
+                }
+                Err(NotMade)
+            }
+        }
+    }
+
+    fn newborn(&self, slot: i32, before_exit: Option<fn()>) -> Newborn<'_> {
+        Newborn {
+            pconf: self.pconf,
+            server: self.server,
+            common: self.common,
+            limits: self.limits,
+            generation: self.generation,
+            slot,
+            bucket: bucket_of(slot.max(0) as usize, self.common.num_buckets()),
+            before_exit,
+            marker: std::marker::PhantomData,
+        }
+    }
+}
+
+fn single_process_ends() {
+    note_stopped(0, 0, 0);
+}
+
+/// The counts as debug messages print them: active/limit, total/used/ServerLimit.
+fn counts() -> String {
+    let retained = Retained::get();
+    let limits = settings().limits();
+    format!(
+        "active {}/{}, total {}/{}/{}",
+        retained.active_children.load(Relaxed),
+        limits.active_children_limit,
+        retained.total_children.load(Relaxed),
+        retained.max_daemon_used.load(Relaxed),
+        limits.server_limit
+    )
+}
+
+fn note_started(slot: i32, pid: i32) {
+    let (Some(entry), Some(common), Some(server)) =
+        (ChildEntry::of(slot), Common::get(), Server::main())
+    else {
+        return;
+    };
+    let retained = Retained::get();
+    let generation = common.generation();
+    retained.total_children.fetch_add(1, Relaxed);
+    retained.active_children.fetch_add(1, Relaxed);
+    entry.set_generation(generation);
+    entry.set_pid(pid);
+    run_child_status(server, pid, generation, slot, ChildEvent::Started);
+    log_server!(
+        Level::Debug,
+        Status::SUCCESS,
+        "Child {slot} started: pid {pid}, gen {generation}, {}",
+        counts()
+    );
+}
+
+/// A child has begun to finish: it no longer counts as active.
+pub(super) fn note_quiescing(slot: i32, entry: ChildEntry) {
+    entry.set_quiescing(Quiescing::Counted);
+    Retained::get().active_children.fetch_sub(1, Relaxed);
+    log_server!(
+        Level::Debug,
+        Status::SUCCESS,
+        "Child {slot} quiescing: pid {}, gen {}, {}",
+        entry.pid(),
+        entry.generation(),
+        counts()
+    );
+}
+
+/// A child has ended; `slot` -1: it had none, then pid and generation say which.
+pub(super) fn note_stopped(slot: i32, pid: i32, generation: i32) {
+    let Some(server) = Server::main() else { return };
+    let Some(entry) = ChildEntry::of(slot) else {
+        run_child_status(server, pid, generation, -1, ChildEvent::Exited);
+        return;
+    };
+    let retained = Retained::get();
+    let (pid, generation) = (entry.pid(), entry.generation());
+    // By ThreadLimit: the child may be of a time with more threads.
+    for thread in 0..settings().limits().thread_limit {
+        if entry.worker_status(thread).is_some_and(|s| s != WorkerStatus::Dead as u8) {
+            entry.set_worker_status(thread, WorkerStatus::Dead);
+        }
+    }
+    run_child_status(server, pid, generation, slot, ChildEvent::Exited);
+    let quiescing = entry.quiescing();
+    if quiescing != Quiescing::Counted {
+        retained.active_children.fetch_sub(1, Relaxed);
+    }
+    retained.total_children.fetch_sub(1, Relaxed);
+    log_server!(
+        Level::Debug,
+        Status::SUCCESS,
+        "Child {slot} stopped: pid {pid}, gen {generation}, {}, quiescing {}",
+        counts(),
+        quiescing as i32
+    );
+    entry.set_not_accepting(false);
+    entry.set_quiescing(Quiescing::No);
+    entry.publish(&Default::default());
+    entry.set_pid(0);
+}
+
+/// Told by httpd when it reaps on our behalf.
+pub(super) struct Reaped;
+
+impl ReapedChild for Reaped {
+    fn reaped(slot: i32, pid: i32, generation: i32) {
+        note_stopped(slot, pid, generation);
+    }
+}

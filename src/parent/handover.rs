@@ -1,0 +1,122 @@
+//! From the former generation to the new one at a graceful restart.
+//!
+//! The former children go on accepting while the configuration is read and the
+//! new children start, so that nobody waits for a server that is there. They
+//! are told to finish when the new ones accept.
+
+use super::Parent;
+use crate::host::child_process;
+use crate::host::clock::{self, MS};
+use crate::host::pod::Order;
+use crate::host::retained_data::KeptGeneration;
+use crate::host::scoreboard::{ChildEntry, WorkerStatus};
+use crate::policy::maintenance::bucket_of;
+use crate::policy::reload::{next_step, Handover, Step};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How often the parent looks whether the new children are ready.
+const LOOK_EVERY_US: u64 = 5 * MS;
+
+impl Parent {
+    /// Keeps the means to tell this generation, before a graceful restart.
+    /// When there are none left, it is told at once.
+    pub(super) fn keep_generation(&self) {
+        let Some(broadcasts) = self.generation.broadcasts else {
+            return;
+        };
+        let free = self.retained.former.iter().find(|f| f.get().is_none());
+        match (free, broadcasts.keep()) {
+            (Some(place), Ok(kept)) => place.set(Some((self.common.generation(), kept))),
+            (None, Ok(kept)) => {
+                broadcasts.tell(Order::Finish);
+                kept.close();
+            }
+            (_, Err(_)) => broadcasts.tell(Order::Finish),
+        }
+    }
+
+    /// Waits until the new children accept, then tells the former ones to finish.
+    pub(super) fn hand_over(&mut self) {
+        let since_us = clock::now_us();
+        while !self.interrupted() {
+            let waited_ms = (clock::now_us() - since_us) / MS;
+            if next_step(&self.progress(waited_ms)) == Step::ReleaseOld {
+                break;
+            }
+            if child_process::any_ended() {
+                if let Some(ended) = child_process::wait_or_timeout(self.pconf, self.server) {
+                    self.bury(&ended);
+                }
+            } else {
+                child_process::pause_us(LOOK_EVERY_US);
+            }
+        }
+        // A restart that interrupts leaves them for the next generation to
+        // release; a stop tells them itself.
+        if !self.interrupted() {
+            self.tell_former(Order::Finish);
+        }
+    }
+
+    /// Tells all children of former generations.
+    pub(super) fn tell_former(&self, order: Order) {
+        for (_, kept) in self.retained.former.iter().filter_map(KeptGeneration::get) {
+            kept.tell(order);
+        }
+    }
+
+    /// Closes what was kept for generations that have gone.
+    pub(super) fn close_former_generations(&self) {
+        for place in &self.retained.former {
+            let Some((generation, kept)) = place.get() else {
+                continue;
+            };
+            let gone = !self
+                .children()
+                .any(|(_, child)| child.generation() == generation);
+            if gone {
+                kept.close();
+                place.set(None);
+            }
+        }
+    }
+
+    /// The children there are, with their slots.
+    fn children(&self) -> impl Iterator<Item = (usize, ChildEntry)> {
+        (0..self.slots_used()).filter_map(|slot| {
+            let entry = ChildEntry::of(slot as i32).filter(|e| e.pid() != 0)?;
+            Some((slot, entry))
+        })
+    }
+
+    fn progress(&self, waited_ms: u64) -> Handover {
+        let num_buckets = self.common.num_buckets();
+        let mut ready = vec![false; num_buckets.max(1) as usize];
+        let mut starting_children = 0;
+        let current = self.common.generation();
+        for (slot, child) in self.children().filter(|(_, c)| c.generation() == current) {
+            if self.is_ready(child) {
+                ready[bucket_of(slot, num_buckets)] = true;
+            } else {
+                starting_children += 1;
+            }
+        }
+        Handover {
+            ready_buckets: ready.iter().filter(|&&r| r).count() as i32,
+            num_buckets,
+            starting_children,
+            wanted_children: self.limits.children_to_start(),
+            free_slots: self.limits.server_limit - self.retained.total_children.load(Relaxed),
+            waited_ms,
+        }
+    }
+
+    /// A child accepts once its last worker waits: the listener comes after.
+    fn is_ready(&self, child: ChildEntry) -> bool {
+        (0..self.limits.threads_per_child).any(|t| {
+            child
+                .worker_status(t)
+                .is_some_and(|s| s >= WorkerStatus::Ready as u8 && s < WorkerStatus::Graceful as u8)
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! L3: the control process: it makes children, replaces those that die, keeps
+//! their number right, and leads them through restarts and the end.
+//!
+//! It has one thread, and keeps nothing of its own over a restart but what is
+//! in `host::retained_data`: the module is unloaded meanwhile.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `children` | one child is made, one has ended |
+//! | `supervise` | the loop: wait, reap, keep the number right |
+//! | `maintain` | spare threads, once a second |
+//! | `handover` | from the former generation to the new one at a reload |
+//! | `ending` | stop, graceful stop, and the last moments before a restart |
+
+mod children;
+mod ending;
+mod handover;
+mod maintain;
+mod supervise;
+
+use crate::config::settings::settings;
+use crate::host::bucket::{self, Generation};
+use crate::host::hooks;
+use crate::host::log::{log_server, Level};
+use crate::host::pool::Pool;
+use crate::host::retained::{Common, MpmState};
+use crate::host::retained_data::Retained;
+use crate::host::server::{self, Server};
+use crate::host::status::Status;
+use crate::host::{scoreboard, startup};
+use crate::policy::child_exit::Recent;
+use crate::policy::limits::Limits;
+use crate::policy::onset::Onset;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What the server does after `run`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Read the configuration again and go on.
+    Restart,
+    /// End.
+    Exit,
+    /// A module refused to start.
+    Failed,
+}
+
+/// What a new child is given; see `child::start::Birth`.
+pub struct Newborn<'a> {
+    /// The configuration's pool.
+    pub pconf: Pool,
+    /// The main server.
+    pub server: Server,
+    /// httpd's retained data.
+    pub common: Common,
+    /// Limits in force.
+    pub limits: Limits,
+    /// Buckets and broadcasts.
+    pub generation: &'static Generation,
+    /// Place in the scoreboard.
+    pub slot: i32,
+    /// Index of its bucket.
+    pub bucket: usize,
+    /// In a single-process server, to be called before the process ends.
+    pub before_exit: Option<fn()>,
+    marker: std::marker::PhantomData<&'a ()>,
+}
+
+/// Runs a child in the process it is called in; never returns. Given by
+/// `entry`, since parent and child know nothing of each other.
+pub type ChildMain = fn(Newborn<'_>) -> !;
+
+/// The control process under one configuration.
+struct Parent {
+    pconf: Pool,
+    server: Server,
+    common: Common,
+    retained: &'static Retained,
+    generation: &'static Generation,
+    limits: Limits,
+    child_main: ChildMain,
+    recent: Recent,
+    had_healthy_child: bool,
+    /// The server ends because of a child's failure: the pid file stays, as
+    /// with stock.
+    child_fatal: bool,
+    at_limit: Onset,
+    near_limit: Onset,
+    scoreboard_full: Onset,
+    fork_failing: Onset,
+}
+
+/// Serves until a restart or a stop is asked for.
+pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> After {
+    let (Some(common), Some(generation)) = (Common::get(), bucket::present()) else {
+        return After::Failed;
+    };
+    startup::write_pid_file(pconf);
+    let graceful = common.was_graceful();
+    if !graceful {
+        let Some(pool) = server.process_pool() else {
+            return After::Failed;
+        };
+        if !hooks::run_pre_mpm(pool) {
+            common.set_state(MpmState::Stopping);
+            return After::Failed;
+        }
+        scoreboard::set_running_generation(common.generation());
+    }
+    startup::set_signals(pconf, settings().one_process());
+    let limits = settings().limits().for_buckets(common.num_buckets());
+    settings().set_limits(limits);
+    let mut parent = Parent {
+        pconf,
+        server,
+        common,
+        retained: Retained::get(),
+        generation,
+        limits,
+        child_main,
+        recent: Recent::default(),
+        had_healthy_child: false,
+        child_fatal: false,
+        at_limit: Onset::default(),
+        near_limit: Onset::default(),
+        scoreboard_full: Onset::default(),
+        fork_failing: Onset::default(),
+    };
+    parent.begin(graceful);
+    announce(plog, server);
+    common.set_state(MpmState::Running);
+    if graceful {
+        parent.hand_over();
+    }
+    parent.supervise();
+    common.set_state(MpmState::Stopping);
+    parent.end()
+}
+
+impl Parent {
+    /// Starts the first children.
+    fn begin(&mut self, graceful: bool) {
+        if graceful {
+            // Children of the former generation end in numbers soon: no
+            // exponential growth on that account.
+            self.retained.hold_off.store(10, Relaxed);
+        }
+        let wanted = self.limits.children_to_start();
+        let started = self.start_children(wanted);
+        self.recent.remaining_to_start = wanted - started;
+    }
+}
+
+fn announce(plog: Pool, server: Server) {
+    log_server!(
+        Level::Notice,
+        Status::SUCCESS,
+        "AH00489: {} configured -- resuming normal operations",
+        server::description()
+    );
+    log_server!(
+        Level::Info,
+        Status::SUCCESS,
+        "AH00490: Server built: {}",
+        server::built()
+    );
+    startup::log_command_line(plog, server);
+}

@@ -1,0 +1,126 @@
+//! The loop: wait for a child to end, or a second; react; keep the number right.
+
+use super::children::note_stopped;
+use super::Parent;
+use crate::host::child_process::{self, Ended};
+use crate::host::log::{log_server, Level};
+use crate::host::scoreboard::{self, ChildEntry};
+use crate::host::status::Status;
+use crate::policy::child_exit::{child_died, tick, Death, Outcome};
+use crate::policy::maintenance::bucket_of;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Parent {
+    /// Until a restart or a stop is asked for.
+    pub(super) fn supervise(&mut self) {
+        while !self.interrupted() {
+            match child_process::wait_or_timeout(self.pconf, self.server) {
+                Some(ended) => self.bury(&ended),
+                None => self.second_passed(),
+            }
+        }
+    }
+
+    /// A restart or a stop has been asked for.
+    pub(super) fn interrupted(&self) -> bool {
+        self.common.restart_pending() || self.common.shutdown_pending()
+    }
+
+    fn second_passed(&mut self) {
+        self.close_former_generations();
+        let tick = tick(self.recent);
+        self.recent = tick.recent;
+        if tick.start_now > 0 {
+            self.start_up_to(tick.start_now);
+        }
+        if tick.maintain {
+            self.maintain();
+        }
+    }
+
+    /// Starts children, within MaxRequestWorkers; what could not be started is
+    /// tried again after a second.
+    fn start_up_to(&mut self, wanted: i32) {
+        let active = self.retained.active_children.load(Relaxed);
+        let wanted = self.limits.may_start(wanted, active);
+        let made = self.start_children(wanted);
+        self.recent.remaining_to_start += wanted - made;
+    }
+
+    /// A child, or another process of the server's, has ended.
+    pub(super) fn bury(&mut self, ended: &Ended) {
+        let slot = scoreboard::find_child(ended.pid);
+        let entry = slot.and_then(ChildEntry::of);
+        let generation = self.common.generation();
+        let outcome = child_died(
+            &Death {
+                fatal: ended.fatal,
+                sick: ended.sick,
+                signalled: ended.signalled,
+                slot: slot.map(|s| s as usize),
+                current_generation: entry.is_some_and(|e| e.generation() == generation),
+            },
+            self.recent,
+        );
+        if outcome.shut_down {
+            self.common.set_shutdown_pending(true);
+            self.child_fatal = true;
+            return;
+        }
+        if outcome.ignored_fatal {
+            log_server!(
+                Level::Warning,
+                Status::SUCCESS,
+                "AH00487: Ignoring fatal error in child of previous generation (pid {}).",
+                ended.pid
+            );
+        }
+        match slot {
+            Some(slot) => note_stopped(slot, 0, 0),
+            None => self.disown(ended),
+        }
+        self.follow(outcome, slot);
+    }
+
+    /// Not one of our children: somebody else's, or one we have lost.
+    fn disown(&self, ended: &Ended) {
+        if child_process::offer_to_other_owners(ended) {
+            return;
+        }
+        if self.common.was_graceful() {
+            log_server!(
+                Level::Warning,
+                Status::SUCCESS,
+                "AH00488: long lost child came home! (pid {})",
+                ended.pid
+            );
+        }
+    }
+
+    fn follow(&mut self, outcome: Outcome, slot: Option<i32>) {
+        self.recent = outcome.recent;
+        if outcome.sick_detected {
+            self.retained.sick_child_detected.store(1, Relaxed);
+        }
+        let Some(slot) = slot else { return };
+        if outcome.minimal_spawn_rate {
+            let bucket = bucket_of(slot.max(0) as usize, self.common.num_buckets());
+            if let Some(rate) = self.retained.spawn_rates().get(bucket) {
+                rate.store(1, Relaxed);
+            }
+        }
+        if outcome.replace_in_slot && self.start_child(slot).is_err() {
+            self.recent.remaining_to_start += 1;
+        }
+        if outcome.warn_successive {
+            log_server!(
+                Level::Warning,
+                Status::SUCCESS,
+                "AH10392: children are killed successively!"
+            );
+        }
+        if outcome.start_now > 0 {
+            self.start_up_to(outcome.start_now);
+        }
+    }
+}

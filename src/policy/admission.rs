@@ -1,0 +1,327 @@
+//! Whether a child may accept another connection, and what gives way when it may not.
+
+/// AsyncRequestWorkerFactor: how many connections beyond ThreadsPerChild a child takes for each idle worker.
+///
+/// Always finite and above 0. The fraction counts: 1.9 with 4 idle workers is 7.6 connections, not 4.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkerFactor(f64);
+
+impl WorkerFactor {
+    /// What holds without the directive.
+    pub const DEFAULT: WorkerFactor = WorkerFactor(2.0);
+
+    /// A factor, or `None` if it is not a finite number above 0.
+    #[must_use]
+    pub fn new(value: f64) -> Option<WorkerFactor> {
+        (value.is_finite() && value > 0.0).then_some(WorkerFactor(value))
+    }
+
+    /// The factor as a number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The factor as bits, for an `AtomicU64`.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0.to_bits()
+    }
+
+    /// The factor out of [`WorkerFactor::to_bits`]. Bits that are no factor, such as those of zeroed memory, give the default.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> WorkerFactor {
+        WorkerFactor::new(f64::from_bits(bits)).unwrap_or_default()
+    }
+}
+
+impl Default for WorkerFactor {
+    fn default() -> Self {
+        WorkerFactor::DEFAULT
+    }
+}
+
+/// What a child carries at the moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// Open connections, those in lingering close included.
+    pub connections: u32,
+    /// Connections in lingering close, which don't count against the limit.
+    pub lingering: u32,
+    /// Workers without a connection. A thread that only polls is one of them.
+    pub idle_workers: u32,
+    /// ThreadsPerChild.
+    pub threads: u32,
+    /// Whether the child accepts at the moment.
+    pub accepting: bool,
+    /// AsyncRequestWorkerFactor.
+    pub factor: WorkerFactor,
+}
+
+/// May the child take one more connection?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It may.
+    Accept,
+    /// No worker is idle to serve it.
+    AllBusy,
+    /// It has as many connections as AsyncRequestWorkerFactor allows.
+    TooManyConnections,
+}
+
+/// How many connections a child with that many idle workers may have, lingering ones not counted:
+/// ThreadsPerChild + AsyncRequestWorkerFactor * `idle_workers`, a fraction counting as one more.
+#[must_use]
+pub fn connection_limit(threads: u32, idle_workers: u32, factor: WorkerFactor) -> u64 {
+    // 0.07 * 100 is a little more than 7 in binary: such dust must not become a connection.
+    const DUST: f64 = 1e-6;
+    let limit = f64::from(threads) + factor.get() * f64::from(idle_workers);
+    (limit - DUST).ceil() as u64 // saturates
+}
+
+/// May the child take one more connection (AsyncRequestWorkerFactor)?
+///
+/// While it does not accept, one idle worker less is counted: it resumes only once there is room for that worker's share.
+/// Otherwise each closed connection would switch the listening sockets on, and the next one off again.
+pub fn admit(load: &Load) -> Verdict {
+    if load.idle_workers == 0 {
+        return Verdict::AllBusy;
+    }
+    let counted_idle = if load.accepting {
+        load.idle_workers
+    } else {
+        load.idle_workers - 1
+    };
+    let open = load.connections.saturating_sub(load.lingering);
+    if open == 0 || u64::from(open) < connection_limit(load.threads, counted_idle, load.factor) {
+        Verdict::Accept
+    } else {
+        Verdict::TooManyConnections
+    }
+}
+
+/// What becomes of the listening sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum AcceptChange {
+    /// Stay as it is.
+    Keep,
+    /// Stop accepting, for this reason (never [`Verdict::Accept`]).
+    Stop(Verdict),
+    /// Accept again (AH00457).
+    Resume,
+}
+
+/// Whether the child has to stop accepting, or may resume.
+pub fn accept_change(load: &Load) -> AcceptChange {
+    match (load.accepting, admit(load)) {
+        (true, Verdict::Accept) => AcceptChange::Keep,
+        (true, reason) => AcceptChange::Stop(reason),
+        (false, Verdict::Accept) => AcceptChange::Resume,
+        (false, _) => AcceptChange::Keep,
+    }
+}
+
+/// While a child finishes: may one more worker end, because more of them run than connections are open?
+///
+/// `threads` is ThreadsPerChild, `exited` how many workers have ended already.
+#[must_use]
+pub fn surplus_worker_may_exit(connections: u32, threads: u32, exited: u32) -> bool {
+    connections < threads.saturating_sub(exited)
+}
+
+/// How long workers must have been busy, and accepting stopped, before idle keep-alive connections are closed, in
+/// milliseconds. A burst shorter than that costs nobody a connection.
+pub const SHED_AFTER_MS: u64 = 1000;
+
+/// How hard a child is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pressure {
+    /// How long no worker has been idle, in milliseconds; 0 if one is.
+    pub busy_for_ms: u64,
+    /// How long the child has not accepted, in milliseconds; 0 if it does.
+    pub accept_blocked_for_ms: u64,
+    /// Idle keep-alive connections.
+    pub keepalives: u32,
+    /// ThreadsPerChild.
+    pub threads: u32,
+}
+
+/// How many of the oldest idle keep-alive connections to close before their KeepAliveTimeout.
+///
+/// "If all workers are busy, it will close connections in keep-alive state even if the keep-alive timeout has not expired"
+/// (AsyncRequestWorkerFactor), so that clients go to a process with workers to spare. None, unless the shortage lasts and new
+/// connections wait for room; then at most ThreadsPerChild at a time, so that the caller sees whether that was enough.
+#[must_use]
+pub fn keepalives_to_shed(pressure: &Pressure) -> u32 {
+    if pressure.busy_for_ms < SHED_AFTER_MS || pressure.accept_blocked_for_ms < SHED_AFTER_MS {
+        return 0;
+    }
+    pressure.keepalives.min(pressure.threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn factor(value: f64) -> WorkerFactor {
+        WorkerFactor::new(value).expect("a factor")
+    }
+
+    fn load(connections: u32, idle_workers: u32, accepting: bool) -> Load {
+        Load {
+            connections,
+            lingering: 0,
+            idle_workers,
+            threads: 10,
+            accepting,
+            factor: WorkerFactor::DEFAULT,
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_page() {
+        // ThreadsPerChild 10, factor 2: 18 connections with 4 idle workers, 30 with all idle.
+        let cases = [
+            (17, 4, true, AcceptChange::Keep),
+            (18, 4, true, AcceptChange::Stop(Verdict::TooManyConnections)),
+            (29, 10, true, AcceptChange::Keep),
+            (
+                30,
+                10,
+                true,
+                AcceptChange::Stop(Verdict::TooManyConnections),
+            ),
+            (29, 10, false, AcceptChange::Keep),
+            (28, 10, false, AcceptChange::Keep),
+            (27, 10, false, AcceptChange::Resume),
+            (10, 1, false, AcceptChange::Keep),
+            (9, 1, false, AcceptChange::Resume),
+            (0, 0, true, AcceptChange::Stop(Verdict::AllBusy)),
+            (0, 0, false, AcceptChange::Keep),
+        ];
+        for (connections, idle, accepting, expected) in cases {
+            let load = load(connections, idle, accepting);
+            assert_eq!(accept_change(&load), expected, "{load:?}");
+        }
+    }
+
+    #[test]
+    fn lingering_connections_do_not_count() {
+        let mut load = load(500, 4, true);
+        load.lingering = 483;
+        assert_eq!(admit(&load), Verdict::Accept);
+        load.lingering = 482;
+        assert_eq!(admit(&load), Verdict::TooManyConnections);
+        load.lingering = 501;
+        assert_eq!(
+            admit(&load),
+            Verdict::Accept,
+            "counters read at different moments"
+        );
+    }
+
+    #[test]
+    fn fractions_count() {
+        // (factor, threads, idle, connections)
+        let cases = [
+            (1.0, 4, 4, 8),
+            (1.9, 4, 4, 12),
+            (2.0, 4, 4, 12),
+            (0.5, 4, 4, 6),
+            (0.5, 4, 1, 5),
+            (1.5, 10, 3, 15),
+            (0.07, 0, 100, 7),
+            (1e-300, 4, 4, 4),
+            (1e300, 4, 4, u64::MAX),
+            (2.0, u32::MAX, u32::MAX, 3 * u64::from(u32::MAX)),
+        ];
+        for (value, threads, idle, expected) in cases {
+            assert_eq!(
+                connection_limit(threads, idle, factor(value)),
+                expected,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn bits_survive() {
+        assert_eq!(WorkerFactor::from_bits(factor(1.9).to_bits()), factor(1.9));
+        for bits in [
+            0,
+            f64::NAN.to_bits(),
+            f64::INFINITY.to_bits(),
+            (-1.0f64).to_bits(),
+        ] {
+            assert_eq!(WorkerFactor::from_bits(bits), WorkerFactor::DEFAULT);
+        }
+    }
+
+    #[test]
+    fn surplus_workers() {
+        let cases = [
+            (0, 25, 0, true),
+            (24, 25, 0, true),
+            (25, 25, 0, false),
+            (24, 25, 1, false),
+            (0, 25, 24, true),
+            (0, 25, 25, false),
+            (0, 25, 26, false),
+        ];
+        for (connections, threads, exited, expected) in cases {
+            assert_eq!(
+                surplus_worker_may_exit(connections, threads, exited),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn keepalives_give_way_only_to_a_lasting_shortage() {
+        let cases = [
+            (0, 5000, 100, 0),
+            (5000, 0, 100, 0),
+            (999, 1000, 100, 0),
+            (1000, 999, 100, 0),
+            (1000, 1000, 100, 10),
+            (9000, 9000, 3, 3),
+            (9000, 9000, 0, 0),
+        ];
+        for (busy_for_ms, accept_blocked_for_ms, keepalives, expected) in cases {
+            let pressure = Pressure {
+                busy_for_ms,
+                accept_blocked_for_ms,
+                keepalives,
+                threads: 10,
+            };
+            assert_eq!(keepalives_to_shed(&pressure), expected, "{pressure:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn resuming_leaves_room(connections: u32, lingering: u32, idle_workers: u32, threads: u32, value in 1e-9..1e12f64) {
+            let mut load =
+                Load { connections, lingering, idle_workers, threads, accepting: false, factor: factor(value) };
+            if accept_change(&load) == AcceptChange::Resume {
+                load.accepting = true;
+                prop_assert_eq!(accept_change(&load), AcceptChange::Keep);
+            }
+            load.accepting = true;
+            if let AcceptChange::Stop(reason) = accept_change(&load) {
+                prop_assert_ne!(reason, Verdict::Accept);
+                load.accepting = false;
+                prop_assert_eq!(accept_change(&load), AcceptChange::Keep);
+            }
+        }
+
+        #[test]
+        fn the_limit_is_the_page_s_formula(threads in 0..100_000u32, idle in 0..100_000u32, whole in 1..100u32) {
+            let expected = u64::from(threads) + u64::from(whole) * u64::from(idle);
+            prop_assert_eq!(connection_limit(threads, idle, factor(f64::from(whole))), expected);
+        }
+    }
+}
