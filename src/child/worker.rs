@@ -60,6 +60,7 @@ impl Worker {
 
     fn perform(&self, work: Work) {
         let child = self.child;
+        child.publish_counts_if_due(); // mod_status shows the request that asks
         match work {
             Work::Accepted(socket, pool) => self.serve_new(socket, pool),
             Work::Ready(queued) => {

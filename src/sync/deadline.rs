@@ -29,7 +29,7 @@
 //! that this file is right on its own.
 //!
 //! "Or something later" is one of two things. A later *announcement*: then the same argument holds for that one.
-//! [`AWAKE`]: either the sleeper's own, and it passes through 3 and 4 again before it sleeps, or that of another registrant,
+//! `AWAKE`: either the sleeper's own, and it passes through 3 and 4 again before it sleeps, or that of another registrant,
 //! which has taken it upon itself to write to the pipe.
 //!
 //! `until` itself carries no data, so its own accesses are relaxed.
