@@ -69,7 +69,7 @@ impl Acceptor {
         let Some(&socket) = self.sockets.get(index) else {
             return;
         };
-        for _ in 0..BATCH {
+        for turn in 0..BATCH {
             if self.used_up() || child.stage() != Stage::Running {
                 return;
             }
@@ -79,7 +79,9 @@ impl Acceptor {
                         return;
                     }
                 }
-                why => return self.block(child, why, now_us),
+                why if turn == 0 => return self.block(child, why, now_us),
+                // Perhaps nobody is waiting; the next event will tell.
+                _ => return,
             }
         }
     }

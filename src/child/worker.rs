@@ -83,17 +83,18 @@ impl Worker {
         child.publish_counts_if_due();
     }
 
-    /// While the child finishes: one worker more than connections may go.
+    /// While the child finishes, workers beyond the number of connections go;
+    /// one is kept beside them, for timed callbacks and closes.
     fn may_leave(&self) -> bool {
         let child = self.child;
         if child.handoff.queued() > 0 {
             return false;
         }
+        let needed = child.ledger.connections().saturating_add(1);
         child
             .exited_workers
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |exited| {
-                surplus_worker_may_exit(child.ledger.connections(), child.threads(), exited)
-                    .then_some(exited + 1)
+                surplus_worker_may_exit(needed, child.threads(), exited).then_some(exited + 1)
             })
             .is_ok()
     }

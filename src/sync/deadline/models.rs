@@ -111,8 +111,7 @@ fn spawn_register(setting: &Arc<Setting>, deadline: u64) -> thread::JoinHandle<b
 
 fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
-    // `LOOM_MAX_PREEMPTIONS` has the last word.
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 

@@ -9,8 +9,7 @@ use loom::thread;
 /// Runs `model` with at most `preemptions` switches away from a thread that could go on.
 fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
-    // `LOOM_MAX_PREEMPTIONS` has the last word.
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 
