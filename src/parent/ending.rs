@@ -98,6 +98,10 @@ impl Parent {
                 "AH00493: SIGUSR1 received.  Doing graceful restart"
             );
         }
+        if self.common.shutdown_pending() {
+            // A stop that came meanwhile; reading the configuration would forget it.
+            return self.end();
+        }
         After::Restart
     }
 }
