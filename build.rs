@@ -57,7 +57,11 @@ fn compiler_flags(apxs: &str) -> Vec<String> {
             )),
         }
     }
-    flags.extend(query("EXTRA_CPPFLAGS").split_whitespace().map(str::to_owned));
+    flags.extend(
+        query("EXTRA_CPPFLAGS")
+            .split_whitespace()
+            .map(str::to_owned),
+    );
     flags
 }
 
@@ -86,7 +90,10 @@ fn generate_bindings(flags: &[String], out_dir: &std::path::Path) {
         Err(_) => fail("libclang not found: install libclang-dev (Debian) or clang-devel (RHEL)"),
     };
     if let Err(e) = bindings.write_to_file(out_dir.join("bindings.rs")) {
-        fail(&format!("cannot write {}/bindings.rs: {e}", out_dir.display()));
+        fail(&format!(
+            "cannot write {}/bindings.rs: {e}",
+            out_dir.display()
+        ));
     }
 }
 

@@ -2,7 +2,8 @@
 
 /*
  * The table of directives: command_rec has a union and initialiser macros that
- * only C can fill in. Apart from shim.c because it refers to functions of the
+ * only C can fill in. The texts are what an administrator reads after a wrong
+ * number of arguments, hence httpd's own. Apart from shim.c because it refers to functions of the
  * server, which the unit tests, linked without a server, don't have.
  */
 #include "shim.h"
@@ -33,15 +34,18 @@ ap_set_listentcpdeferaccept(cmd_parms *cmd, void *dummy, const char *arg);
  * from LISTEN_COMMANDS, whose set depends on the headers of the build. */
 #define LISTENER_DIRECTIVES                                                    \
     AP_INIT_TAKE1("ListenBacklog", ap_set_listenbacklog, NULL, RSRC_CONF,      \
-                  "Length of the queue of connections not yet accepted"),      \
+                  "Maximum length of the queue of pending connections, as used by "      \
+                  "listen(2)"),      \
     AP_INIT_TAKE1("ListenCoresBucketsRatio", ap_set_listencbratio, NULL,       \
-                  RSRC_CONF, "CPU cores per bucket of listening sockets"),     \
+                  RSRC_CONF, "Ratio between the number of CPU cores (online) and the number "   \
+                  "of listeners buckets"),     \
     AP_INIT_TAKE_ARGV("Listen", ap_set_listener, NULL, RSRC_CONF,              \
-                      "[address:]port and optionally a protocol"),             \
+                      "A port number or a numeric IP address and a port number, and " \
+                      "an optional protocol"),             \
     AP_INIT_TAKE1("SendBufferSize", ap_set_send_buffer_size, NULL, RSRC_CONF,  \
-                  "Socket send buffer in bytes"),                              \
+                  "Send buffer size in bytes"),                              \
     AP_INIT_TAKE1("ReceiveBufferSize", ap_set_receive_buffer_size, NULL,       \
-                  RSRC_CONF, "Socket receive buffer in bytes")
+                  RSRC_CONF, "Receive buffer size in bytes")
 
 #define MPM_DIRECTIVE(name, setter, help)                                      \
     AP_INIT_TAKE1(name, setter, NULL, RSRC_CONF, help)
@@ -49,26 +53,28 @@ ap_set_listentcpdeferaccept(cmd_parms *cmd, void *dummy, const char *arg);
 command_rec mre_commands[] = {
     LISTENER_DIRECTIVES,
     MPM_DIRECTIVE("StartServers", mre_set_start_servers,
-                  "Child processes launched at start"),
+                  "Number of child processes launched at server startup"),
     MPM_DIRECTIVE("ServerLimit", mre_set_server_limit,
-                  "Upper limit of child processes, finishing ones included"),
+                  "Maximum number of child processes for this run of Apache"),
     MPM_DIRECTIVE("MinSpareThreads", mre_set_min_spare_threads,
-                  "Idle threads to keep ready for a burst of requests"),
+                  "Minimum number of idle threads, to handle request spikes"),
     MPM_DIRECTIVE("MaxSpareThreads", mre_set_max_spare_threads,
-                  "Idle threads above which children are stopped"),
+                  "Maximum number of idle threads"),
     MPM_DIRECTIVE("MaxClients", mre_set_max_clients,
                   "Deprecated name of MaxRequestWorkers"),
     MPM_DIRECTIVE("MaxRequestWorkers", mre_set_max_request_workers,
-                  "Requests served at the same time"),
+                  "Maximum number of threads alive at the same time"),
     MPM_DIRECTIVE("ThreadsPerChild", mre_set_threads_per_child,
-                  "Worker threads of each child process"),
+                  "Number of threads each child creates"),
     MPM_DIRECTIVE("ThreadLimit", mre_set_thread_limit,
-                  "Upper limit of ThreadsPerChild for the life of the server"),
+                  "Maximum number of worker threads per child process for this "
+                  "run of Apache - Upper limit for ThreadsPerChild"),
     MPM_DIRECTIVE("AsyncRequestWorkerFactor", mre_set_worker_factor,
-                  "Connections accepted per idle worker thread, beyond ThreadsPerChild"),
+                  "How many additional connects will be accepted per idle "
+                  "worker thread"),
     AP_GRACEFUL_SHUTDOWN_TIMEOUT_COMMAND,
     MPM_DIRECTIVE("ListenTCPDeferAccept", ap_set_listentcpdeferaccept,
-                  "Seconds of the socket option TCP_DEFER_ACCEPT"),
+                  "Value set for the socket option TCP_DEFER_ACCEPT if it is set"),
     {NULL}
 };
 

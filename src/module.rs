@@ -1,11 +1,11 @@
 //! The module records that httpd looks for, and what it calls first.
 
+use crate::config::settings::settings;
 use crate::entry::{configuration, connections, optional, running};
 use crate::host::c::apr_pool_t;
 use crate::host::hooks::{self, Hooks};
 use crate::host::identity::{self, ModuleRecord};
 use crate::host::{bucket, guard, optional as functions};
-use crate::config::settings::settings;
 
 /// For `LoadModule mpm_rust_event_module .../mod_mpm_rust_event.so`.
 #[no_mangle]

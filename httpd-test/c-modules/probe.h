@@ -37,7 +37,7 @@
 extern module AP_MODULE_DECLARE_DATA mpm_probe_module;
 APLOG_USE_MODULE(mpm_probe);
 
-/* What a process_connection hook of a virtual host answers, see probe_states.c. */
+/* What a virtual host's process_connection hook answers: probe_states.c. */
 typedef enum {
     PROBE_NORMAL,        /* HTTP as usual */
     PROBE_DECLINED,      /* every hook declines, nobody touches the state */
@@ -49,7 +49,7 @@ typedef enum {
     PROBE_BADSTATE,      /* OK with a number that is no state */
     PROBE_SUSPEND,       /* SUSPENDED, resumed by a timer as PROCESSING */
     PROBE_SUSPEND_EARLY, /* the same, resumed before the hook has returned */
-    PROBE_SUSPEND_WRITE, /* SUSPENDED; the timer answers, then WRITE_COMPLETION */
+    PROBE_SUSPEND_WRITE, /* SUSPENDED; a timer writes; WRITE_COMPLETION */
     PROBE_SUSPEND_CLOSE, /* SUSPENDED, resumed by a timer as LINGER */
     PROBE_WAITIO         /* a line protocol on ASYNC_WAITIO */
 } probe_mode_e;

@@ -105,8 +105,10 @@ static struct {
     batch_t *work;
     int running;
     sigset_t mask;
-} own = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, NULL, 0,
-          { { 0 } } };
+} own = {
+    .mutex = PTHREAD_MUTEX_INITIALIZER,
+    .cond = PTHREAD_COND_INITIALIZER
+};
 
 static void *APR_THREAD_FUNC own_thread(apr_thread_t *thread, void *dummy)
 {
@@ -155,7 +157,7 @@ int probe_thread_handler(request_rec *r)
 
 /* ---- the HTTP interface ---- */
 
-/* Batches and their timers live as long as the process: a timer has no cancel. */
+/* Batches live as long as the process: no timer can be cancelled. */
 static batch_t *new_batch(int n, apr_int64_t ms)
 {
     batch_t *batch = calloc(1, sizeof(*batch));

@@ -105,7 +105,7 @@ impl Acceptor {
                     *n -= 1;
                 }
                 // Counted from here, so that the next admission knows of it.
-                crate::conn::slot::Owner::ledger(child).opened();
+                child.ledger.opened();
                 child.submit(Work::Accepted(client, pool));
                 true
             }

@@ -5,7 +5,7 @@
 //! requests either: one item in the queue stands for the whole heap.
 
 use super::{Child, Work};
-use crate::conn::slot::Queued;
+use crate::conn::slot_handles::Queued;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 

@@ -6,7 +6,7 @@
 use super::worker::Worker;
 use crate::conn::parking::SHORT_LINGER_US;
 use crate::conn::queues::Wait;
-use crate::conn::slot::Running;
+use crate::conn::slot_handles::Running;
 use crate::host::clock;
 use crate::host::socket::Drained;
 use crate::policy::conn_state::{Interest, State};

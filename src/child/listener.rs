@@ -103,19 +103,19 @@ impl Listener {
         let child = self.child;
         let now_us = clock::now_us();
         let drain = self.child.drain_until_us.load(Ordering::Acquire);
-        let drain = (drain > now_us).then_some(drain);
-        let own = [self.acceptor.next_deadline_us(), drain];
-        let held = self.sleep_until_us.filter(|&until| until > now_us);
-        let earliest = || {
-            let mut all = vec![held, child.timers.next_deadline(), child.parking.next_deadline_us()];
-            all.extend(own);
-            all.into_iter().flatten().min()
-        };
-        self.sleep_until_us = earliest();
+        let fixed = [
+            self.sleep_until_us.filter(|&until| until > now_us),
+            self.acceptor.next_deadline_us(),
+            (drain > now_us).then_some(drain),
+        ];
+        self.sleep_until_us = child.earliest(&fixed);
         let mut events = Vec::new();
-        let status = child
-            .parking
-            .poll(&mut self.poller, now_us, earliest, |event| events.push(event));
+        let status = child.parking.poll(
+            &mut self.poller,
+            now_us,
+            || child.earliest(&fixed),
+            |event| events.push(event),
+        );
         if status != Status::SUCCESS && !status.interrupted() && !status.timed_out() {
             log_server!(
                 Level::Crit,
@@ -154,6 +154,14 @@ impl Listener {
         child.parking.shorten_linger();
         child.main_wakeup.set();
         child.handoff.interrupt_all();
+    }
+}
+
+impl Child {
+    /// The first of what is due: given times, timers, timeouts.
+    fn earliest(&self, fixed: &[Option<u64>]) -> Option<u64> {
+        let changing = [self.timers.next_deadline(), self.parking.next_deadline_us()];
+        fixed.iter().copied().chain(changing).flatten().min()
     }
 }
 

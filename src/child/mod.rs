@@ -27,7 +27,8 @@ mod worker;
 use crate::config::settings::settings;
 use crate::conn::ledger::{Also, Ledger};
 use crate::conn::parking::Parking;
-use crate::conn::slot::{Owner, Queued};
+use crate::conn::slot::Owner;
+use crate::conn::slot_handles::Queued;
 use crate::host::callback::Callback;
 use crate::host::clock::{self, MS};
 use crate::host::connection::Conn;
@@ -126,7 +127,8 @@ impl Child {
     fn next_conn_id(&self) -> std::ffi::c_long {
         let sequence = self.conn_ids.fetch_add(1, Ordering::Relaxed);
         let slots = self.limits.server_limit.max(1) as u64;
-        (sequence.wrapping_mul(slots) + self.slot as u64) as std::ffi::c_long & std::ffi::c_long::MAX
+        (sequence.wrapping_mul(slots) + self.slot as u64) as std::ffi::c_long
+            & std::ffi::c_long::MAX
     }
 
     /// Queues work; after the end of the child it has no taker and is dropped.
@@ -192,7 +194,7 @@ impl Owner for Child {
 /// A module gives back a connection that it had suspended; see
 /// include/mpm_rust_event.h. Whether it was one of ours.
 pub fn resume_suspended(conn: &Conn) -> bool {
-    use crate::conn::slot::{resume, Meeting};
+    use crate::conn::slot_handles::{resume, Meeting};
     let Some(child) = current() else { return false };
     match resume(conn) {
         None => false,

@@ -6,7 +6,8 @@ use super::worker::Worker;
 use super::Work;
 use crate::conn::ledger::Also;
 use crate::conn::queues::Wait;
-use crate::conn::slot::{Meeting, Running};
+use crate::conn::slot::Owner;
+use crate::conn::slot_handles::{Meeting, Running};
 use crate::host::clock;
 use crate::host::filter;
 use crate::host::log::{log_conn, log_server, Level};
@@ -48,8 +49,8 @@ impl Worker {
             Err(pool) => {
                 let _ = socket.close();
                 child.pools.recycle(pool);
-                crate::conn::slot::Owner::ledger(child).closed();
-                crate::conn::slot::Owner::connection_closed(child);
+                child.ledger.closed();
+                child.connection_closed();
             }
         }
         self.note_serving(-1);
@@ -78,7 +79,9 @@ impl Worker {
         self.note_serving(conn.socket().map_or(-1, Socket::descriptor));
         let first = match conn.state() {
             Some(s) if s.is_lingering() => Step::Linger(conn),
-            Some(State::WriteCompletion) if !conn.conn().has_clogging_filters() => Step::Flush(conn),
+            Some(State::WriteCompletion) if !conn.conn().has_clogging_filters() => {
+                Step::Flush(conn)
+            }
             _ => Step::Process(conn),
         };
         self.run_steps(first);

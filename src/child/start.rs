@@ -8,12 +8,13 @@ use crate::conn::parking::Parking;
 use crate::conn::slot_pollset::{ConnPollset, Poller};
 use crate::host::bucket::Generation;
 use crate::host::child_process::{self, exit_code_fatal, exit_code_sick};
+use crate::host::listener::Bucket;
 use crate::host::log::{log_server, Level};
 use crate::host::pod::{Hear, Order, Orders, Wakeup};
-use crate::host::retained_data::Retained;
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
 use crate::host::retained::{Common, MpmState};
+use crate::host::retained_data::Retained;
 use crate::host::scoreboard::{self, ChildEntry};
 use crate::host::server::{self, Server};
 use crate::host::status::Status;
@@ -145,20 +146,12 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         .get(birth.bucket)
         .ok_or_else(exit_code_fatal)?;
     let threads = birth.limits.threads_per_child.max(1) as u32;
-    let size = bucket.listeners.sockets().count() as u32 + threads * 2 + 1;
-    let pollset = Pollset::create(size, runtime).map_err(|status| {
+    let (pollset, poller) = make_pollset(bucket.listeners, threads, runtime).map_err(|status| {
         fail(
             "AH03103: apr_pollset_create with Thread Safety failed.",
             status,
         )
     })?;
-    log_server!(
-        Level::Debug,
-        Status::SUCCESS,
-        "AH02471: start_threads: Using {} (wakeable)",
-        pollset.method()
-    );
-    let (pollset, poller) = ConnPollset::new(pollset, bucket.listeners.sockets());
     let main_wakeup =
         Wakeup::new().map_err(|status| fail("AH03100: ap_queue_create() failed", status))?;
     let child = Child {
@@ -195,6 +188,22 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
     Ok((child, poller))
 }
 
+fn make_pollset(
+    listeners: Bucket,
+    threads: u32,
+    pool: Pool,
+) -> Result<(ConnPollset, Poller), Status> {
+    let size = listeners.sockets().count() as u32 + threads * 2 + 1;
+    let pollset = Pollset::create(size, pool)?;
+    log_server!(
+        Level::Debug,
+        Status::SUCCESS,
+        "AH02471: start_threads: Using {} (wakeable)",
+        pollset.method()
+    );
+    Ok(ConnPollset::new(pollset, listeners.sockets()))
+}
+
 /// Makes the workers, then the listener, which needs them.
 fn start_threads(child: &'static Child, poller: Poller) -> Result<Vec<(String, Thread)>, i32> {
     let stack_size = server::thread_stack_size();
@@ -213,7 +222,13 @@ fn start_threads(child: &'static Child, poller: Poller) -> Result<Vec<(String, T
         let made = thread::spawn(&attributes, child.runtime, move |thread| {
             worker::run(child, thread, index);
         });
-        threads.push((format!("worker thread {index}"), checked(made, "AH03104: ap_thread_create: unable to create worker thread")?));
+        threads.push((
+            format!("worker thread {index}"),
+            checked(
+                made,
+                "AH03104: ap_thread_create: unable to create worker thread",
+            )?,
+        ));
     }
     child.exits.expect();
     let made = thread::spawn(&attributes, child.runtime, move |_| {
@@ -280,7 +295,11 @@ fn join(threads: Vec<(String, Thread)>) {
     for (what, thread) in threads {
         let joined = thread.join();
         if joined != Status::SUCCESS {
-            let id = if what.starts_with("listener") { "AH00476" } else { "AH00477" };
+            let id = if what.starts_with("listener") {
+                "AH00476"
+            } else {
+                "AH00477"
+            };
             log_server!(
                 Level::Crit,
                 joined,

@@ -42,13 +42,13 @@ impl Worker {
         loop {
             let idle = match child.stage() {
                 Stage::Running => WorkerStatus::Ready,
+                Stage::Finishing if self.may_leave() => return,
+                // The one kept beside the connections' own is not shown.
+                Stage::Finishing if self.is_spare() => WorkerStatus::Dead,
                 Stage::Finishing => WorkerStatus::Graceful,
                 Stage::Ending => return,
             };
             child.entry.set_worker_status(self.index as i32, idle);
-            if child.accept_closed.load(Ordering::Acquire) && self.may_leave() {
-                return;
-            }
             let wake = || child.parking.wake();
             match child.handoff.next_with(self.index, wake) {
                 Next::Item(work) => self.perform(work),
@@ -69,7 +69,9 @@ impl Worker {
             }
             Work::Timer(callback) => {
                 let place = self.index as i32;
-                child.entry.set_worker_status(place, WorkerStatus::BusyWrite);
+                child
+                    .entry
+                    .set_worker_status(place, WorkerStatus::BusyWrite);
                 callback.call();
             }
             Work::Closings => {
@@ -87,7 +89,7 @@ impl Worker {
     /// one is kept beside them, for timed callbacks and closes.
     fn may_leave(&self) -> bool {
         let child = self.child;
-        if child.handoff.queued() > 0 {
+        if !child.accept_closed.load(Ordering::Acquire) || child.handoff.queued() > 0 {
             return false;
         }
         let needed = child.ledger.connections().saturating_add(1);
@@ -97,5 +99,11 @@ impl Worker {
                 surplus_worker_may_exit(needed, child.threads(), exited).then_some(exited + 1)
             })
             .is_ok()
+    }
+
+    fn is_spare(&self) -> bool {
+        let child = self.child;
+        let exited = child.exited_workers.load(Ordering::Acquire);
+        surplus_worker_may_exit(child.ledger.connections(), child.threads(), exited)
     }
 }

@@ -1,8 +1,8 @@
 //! Limits corrected, with a line for each correction.
 
-use crate::host::retained_data::Retained;
 use super::settings::settings;
 use crate::host::log::{log_console, log_server, Level};
+use crate::host::retained_data::Retained;
 use crate::host::status::Status;
 use crate::policy::limits;
 

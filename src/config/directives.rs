@@ -1,7 +1,7 @@
 //! What each directive's setter does with its argument.
 
 use super::settings::{settings, Number, Settings};
-use crate::host::log::{log_server, Level};
+use crate::host::log::{log_reader, Level};
 use crate::host::status::Status;
 use crate::policy::limits::parse_worker_factor;
 use std::sync::atomic::Ordering::Release;
@@ -43,7 +43,7 @@ impl Numeric {
     /// Notes the value; `check_config` judges it when all are known.
     pub fn set(self, value: i32) {
         if let Numeric::MaxClients = self {
-            log_server!(
+            log_reader!(
                 Level::Info,
                 Status::SUCCESS,
                 "AH00521: MaxClients is deprecated, use MaxRequestWorkers instead."

@@ -1,11 +1,11 @@
 //! Before the configuration is read: defaults, and leaving the terminal.
 
-use crate::host::retained_data::Retained;
 use super::settings::settings;
 use crate::host::log::{log_console, Level};
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
 use crate::host::retained::{Common, MpmState};
+use crate::host::retained_data::Retained;
 use crate::host::{bucket, listener, server, startup};
 use std::ffi::CStr;
 
@@ -77,20 +77,19 @@ pub fn run(pconf: Pool, plog: Pool) -> Result<(), Refused> {
 
 /// Finds out before the terminal is left whether children will have a pollset.
 fn check_pollset(plog: Pool) -> Result<(), Refused> {
-    match plog.subpool(c"mpm_pollset_check") {
-        Some(pool) => {
-            let created = Pollset::create(1, pool);
-            // SAFETY: the pollset made in the pool is not used any more.
-            unsafe { pool.destroy() };
-            created.map(drop).map_err(|status| {
-                log_console!(
-                    Level::Crit,
-                    status,
-                    "AH00495: Couldn't create a Thread Safe Pollset. Is it supported on your \
-                     platform?Also check system or user limits!"
-                );
-                Refused
-            })
+    let created = plog.with_subpool(c"mpm_pollset_check", |pool| {
+        Pollset::create(1, pool).map(drop)
+    });
+    match created {
+        Some(Ok(())) => Ok(()),
+        Some(Err(status)) => {
+            log_console!(
+                Level::Crit,
+                status,
+                "AH00495: Couldn't create a Thread Safe Pollset. Is it supported on your \
+                 platform?Also check system or user limits!"
+            );
+            Err(Refused)
         }
         None => Err(Refused),
     }

@@ -70,7 +70,8 @@ impl Settings {
         self.threads_per_child.store(w.threads_per_child, Release);
         self.min_spare_threads.store(w.min_spare_threads, Release);
         self.max_spare_threads.store(w.max_spare_threads, Release);
-        self.max_request_workers.store(w.max_request_workers, Release);
+        self.max_request_workers
+            .store(w.max_request_workers, Release);
         self.active_children_limit.store(w.server_limit, Release);
     }
 

@@ -16,4 +16,6 @@ pub mod ledger;
 pub mod parking;
 pub mod queues;
 pub mod slot;
+pub mod slot_handles;
 pub mod slot_pollset;
+pub mod slot_requests;

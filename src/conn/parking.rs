@@ -4,7 +4,7 @@
 //! whoever finds it in one may take it out of the other.
 
 use super::queues::{Key, Queues, Wait};
-use super::slot::{Parked, Queued, Running};
+use super::slot_handles::{Parked, Queued, Running};
 use super::slot_pollset::{ConnPollset, Event, Poller};
 use crate::host::log::{log_server, Level};
 use crate::host::scoreboard::ConnectionCounts;

@@ -137,9 +137,11 @@ impl<T> Queues<T> {
             let head = self.nodes.get(f.head as usize)?;
             Some(head.since_us.saturating_add(f.timeout_us))
         });
-        let sorted = self.sorted.iter().zip(self.linger_us).filter_map(|(s, t)| {
-            s.first().map(|&(since, _)| since.saturating_add(t))
-        });
+        let sorted = self
+            .sorted
+            .iter()
+            .zip(self.linger_us)
+            .filter_map(|(s, t)| s.first().map(|&(since, _)| since.saturating_add(t)));
         fifos.chain(sorted).min()
     }
 

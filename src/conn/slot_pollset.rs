@@ -1,7 +1,8 @@
 //! The child's pollset, in terms of connections and listening sockets.
 
 use super::queues::Key;
-use super::slot::{target_of, Parked, Target};
+use super::slot::{target_of, Target};
+use super::slot_handles::Parked;
 use crate::host::listener::Listening;
 use crate::host::pollset::{self, PollEntry, Pollset, Readiness};
 use crate::host::status::Status;

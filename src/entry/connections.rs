@@ -1,9 +1,7 @@
 //! Hooks that run on connections and requests.
 
-use crate::conn::slot;
-use crate::host::c::{
-    c_char, c_int, c_void, conn_rec, request_rec, server_rec, DECLINED, OK,
-};
+use crate::conn::slot_requests;
+use crate::host::c::{c_char, c_int, c_void, conn_rec, request_rec, server_rec, DECLINED, OK};
 use crate::host::connection::{of_request, pool_of_request, server_of_request, Conn};
 use crate::host::guard;
 use crate::host::server::Server;
@@ -14,7 +12,7 @@ pub unsafe extern "C" fn on_pre_connection(c: *mut conn_rec, _csd: *mut c_void) 
     guard::or_abort(|| {
         // SAFETY: live, and this thread's.
         if let Some(conn) = unsafe { Conn::from_raw(c) } {
-            slot::create_secondary(&conn);
+            slot_requests::create_secondary(&conn);
         }
         OK
     })
@@ -27,7 +25,7 @@ pub unsafe extern "C" fn on_pre_read_request(r: *mut request_rec, c: *mut conn_r
         // SAFETY: live, and this thread's.
         let given = unsafe { (Conn::from_raw(c), pool_of_request(r)) };
         if let (Some(conn), Some(pool)) = given {
-            slot::request_begins(&conn, r, pool);
+            slot_requests::request_begins(&conn, r, pool);
         }
     });
 }
@@ -45,7 +43,7 @@ pub unsafe extern "C" fn on_post_read_request(r: *mut request_rec) -> c_int {
                 true => server,
                 false => conn.base_server().unwrap_or(server),
             };
-            slot::use_timeouts_of(&conn, server);
+            slot_requests::use_timeouts_of(&conn, server);
         }
         OK
     })
@@ -65,7 +63,7 @@ pub unsafe extern "C" fn on_protocol_switch(
             // SAFETY: live, and this thread's; the server is the configuration's.
             let given = unsafe { (Conn::from_raw(c), Server::from_raw(s)) };
             if let (Some(conn), Some(server)) = given {
-                slot::use_timeouts_of(&conn, server);
+                slot_requests::use_timeouts_of(&conn, server);
             }
         }
         DECLINED

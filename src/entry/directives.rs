@@ -47,11 +47,9 @@ pub unsafe extern "C" fn mre_set_worker_factor(
 ) -> *const c_char {
     // SAFETY: httpd's own arguments.
     let (cmd, arg) = unsafe { (Command::from_raw(cmd), argument(arg)) };
-    in_global_context(&cmd, || {
-        match set_worker_factor(&arg.to_string_lossy()) {
-            Ok(()) => ptr::null(),
-            Err(text) => cmd.error(text),
-        }
+    in_global_context(&cmd, || match set_worker_factor(&arg.to_string_lossy()) {
+        Ok(()) => ptr::null(),
+        Err(text) => cmd.error(text),
     })
 }
 

@@ -3,8 +3,7 @@
 use crate::child;
 use crate::config::settings::settings;
 use crate::host::c::{
-    ap_mpm_callback_fn_t, apr_pool_t, apr_status_t, apr_time_t, c_int, c_void, server_rec, DONE,
-    OK,
+    ap_mpm_callback_fn_t, apr_pool_t, apr_status_t, apr_time_t, c_int, c_void, server_rec, DONE, OK,
 };
 use crate::host::callback::Callback;
 use crate::host::guard;

@@ -28,7 +28,13 @@ impl Conn {
     }
 
     /// Runs the create_connection hooks; httpd has logged why there is none.
-    pub fn create(pool: Pool, server: Server, socket: Socket, id: c_long, handle: Handle) -> Option<Conn> {
+    pub fn create(
+        pool: Pool,
+        server: Server,
+        socket: Socket,
+        id: c_long,
+        handle: Handle,
+    ) -> Option<Conn> {
         // SAFETY: all arguments are live and belong to the new connection's pool.
         NonNull::new(unsafe {
             let buckets = sys::apr_bucket_alloc_create(pool.as_ptr());
@@ -135,13 +141,19 @@ impl Conn {
     }
 
     /// Tells modules that no thread serves the connection now.
-    pub fn run_suspend(&self, request: *mut sys::request_rec) {
+    ///
+    /// # Safety
+    /// `request` is the connection's live request, or null.
+    pub unsafe fn run_suspend(&self, request: *mut sys::request_rec) {
         // SAFETY: as above; the request is live or null.
         unsafe { sys::ap_run_suspend_connection(self.as_ptr(), request) }
     }
 
     /// Tells modules that a thread serves the connection again.
-    pub fn run_resume(&self, request: *mut sys::request_rec) {
+    ///
+    /// # Safety
+    /// `request` is the connection's live request, or null.
+    pub unsafe fn run_resume(&self, request: *mut sys::request_rec) {
         // SAFETY: as above.
         unsafe { sys::ap_run_resume_connection(self.as_ptr(), request) }
     }
@@ -186,9 +198,7 @@ impl Conn {
     /// The note by which a module, or we, ask for a short lingering close.
     pub fn wants_short_linger(&self) -> bool {
         // SAFETY: the record and its notes are live; the key is static.
-        unsafe {
-            !sys::apr_table_get((*self.as_ptr()).notes, SHORT_LINGER.as_ptr()).is_null()
-        }
+        unsafe { !sys::apr_table_get((*self.as_ptr()).notes, SHORT_LINGER.as_ptr()).is_null() }
     }
 
     /// Asks for a short lingering close.

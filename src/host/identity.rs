@@ -60,7 +60,10 @@ static LOADED: AtomicPtr<sys::module> = AtomicPtr::new(ptr::null_mut());
 
 /// Records which of `records` httpd is registering.
 pub fn settle(records: [&'static ModuleRecord; 2]) {
-    let loaded = records.iter().find(|r| r.is_loaded()).unwrap_or(&records[0]);
+    let loaded = records
+        .iter()
+        .find(|r| r.is_loaded())
+        .unwrap_or(&records[0]);
     LOADED.store(loaded.as_ptr(), Ordering::Release);
 }
 

@@ -88,6 +88,12 @@ pub fn to_console(level: Level, status: Status, site: Site, args: fmt::Arguments
     write(flags, status, &site, std::ptr::null(), args);
 }
 
+/// Logs while the configuration is being read, at the level of the command
+/// line (`-e`): LogLevel is not in force yet.
+pub fn to_reader(level: Level, status: Status, site: Site, args: fmt::Arguments<'_>) {
+    write(level as c_int, status, &site, std::ptr::null(), args);
+}
+
 fn write(
     level: c_int,
     status: Status,
@@ -159,6 +165,13 @@ macro_rules! log_console {
     };
 }
 
+/// As `log_server!`, while the configuration is being read.
+macro_rules! log_reader {
+    ($level:expr, $status:expr, $($text:tt)+) => {
+        $crate::host::log::to_reader($level, $status, $crate::host::log::site!(), format_args!($($text)+))
+    };
+}
+
 /// `log_conn!(&conn, Level::Debug, status, "text")`
 macro_rules! log_conn {
     ($conn:expr, $level:expr, $status:expr, $($text:tt)+) => {
@@ -166,4 +179,4 @@ macro_rules! log_conn {
     };
 }
 
-pub(crate) use {log_conn, log_console, log_server, site};
+pub(crate) use {log_conn, log_console, log_reader, log_server, site};

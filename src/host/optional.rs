@@ -43,7 +43,8 @@ unsafe extern "C" fn find_module(
     let previous = PREVIOUS.load(Ordering::Acquire);
     if !previous.is_null() {
         // SAFETY: registered by mod_so under a name that fixes its type.
-        let found = unsafe { std::mem::transmute::<*mut c_void, FindModule>(previous)(server, symbol) };
+        let found =
+            unsafe { std::mem::transmute::<*mut c_void, FindModule>(previous)(server, symbol) };
         if !found.is_null() {
             return found;
         }

@@ -41,6 +41,17 @@ impl Pod {
         Ok(pod)
     }
 
+    #[cfg(test)] // linked without httpd; tests have no pipe of death
+    fn descriptor(self) -> c_int {
+        -1
+    }
+
+    #[cfg(test)]
+    fn take(self) -> Option<Order> {
+        None
+    }
+
+    #[cfg(not(test))]
     fn descriptor(self) -> c_int {
         let mut fd = -1;
         // SAFETY: the pod is live and has its reading end in every process.
@@ -61,6 +72,7 @@ impl Pod {
     }
 
     /// An order that has come, if any; takes it from the pipe.
+    #[cfg(not(test))]
     fn take(self) -> Option<Order> {
         // SAFETY: the pod is live; the read doesn't block.
         match unsafe { sys::ap_mpm_podx_check(self.0.as_ptr()) } as u32 {
@@ -158,7 +170,10 @@ impl Broadcasts {
 unsafe extern "C" fn close_broadcasts(data: *mut c_void) -> sys::apr_status_t {
     // SAFETY: registered by `open` with its own copy.
     let all = unsafe { *data.cast::<Broadcasts>() };
-    all.finish.into_iter().chain(all.end).for_each(close_descriptor);
+    all.finish
+        .into_iter()
+        .chain(all.end)
+        .for_each(close_descriptor);
     0
 }
 
@@ -238,8 +253,14 @@ impl Orders {
         let pod = self.pod.filter(|_| heard(hear == Hear::All));
         let mut fds = [
             entry(wakeup.0[0]),
-            entry(all.filter(|_| heard(hear != Hear::Nothing)).map_or(-1, |b| b.end[0])),
-            entry(all.filter(|_| heard(hear == Hear::All)).map_or(-1, |b| b.finish[0])),
+            entry(
+                all.filter(|_| heard(hear != Hear::Nothing))
+                    .map_or(-1, |b| b.end[0]),
+            ),
+            entry(
+                all.filter(|_| heard(hear == Hear::All))
+                    .map_or(-1, |b| b.finish[0]),
+            ),
             entry(pod.map_or(-1, Pod::descriptor)),
         ];
         // SAFETY: four valid entries. An error (a signal) counts as a wake-up.

@@ -119,9 +119,8 @@ impl Pollset {
         let mut count = 0;
         let mut events = ptr::null();
         // SAFETY: results have places; the caller keeps other pollers out.
-        let rv = unsafe {
-            sys::apr_pollset_poll(self.0.as_ptr(), timeout, &mut count, &mut events)
-        };
+        let rv =
+            unsafe { sys::apr_pollset_poll(self.0.as_ptr(), timeout, &mut count, &mut events) };
         if rv != 0 {
             return Status(rv);
         }

@@ -39,13 +39,21 @@ impl Pool {
     pub fn subpool(self, tag: &'static CStr) -> Option<Pool> {
         let mut new = ptr::null_mut();
         // SAFETY: the parent is live; APR locks it against other threads' sub-pools.
-        let rv = unsafe {
-            sys::apr_pool_create_ex(&mut new, self.as_ptr(), None, ptr::null_mut())
-        };
+        let rv = unsafe { sys::apr_pool_create_ex(&mut new, self.as_ptr(), None, ptr::null_mut()) };
         let new = (rv == 0).then(|| NonNull::new(new)).flatten()?;
         // SAFETY: just created; the tag is static.
         unsafe { sys::apr_pool_tag(new.as_ptr(), tag.as_ptr()) };
         Some(Pool(new))
+    }
+
+    /// Runs `body` with a sub-pool that ends with it: what was allocated there
+    /// is gone afterwards. `None` without memory.
+    pub fn with_subpool<R>(self, tag: &'static CStr, body: impl FnOnce(Pool) -> R) -> Option<R> {
+        let pool = self.subpool(tag)?;
+        let result = body(pool);
+        // SAFETY: nothing else was given the name.
+        unsafe { pool.destroy() };
+        Some(result)
     }
 
     /// Runs the cleanups and ends the pool.
@@ -70,8 +78,8 @@ impl Pool {
     pub fn alloc<T>(self, value: T) -> NonNull<T> {
         const { assert!(!std::mem::needs_drop::<T>()) };
         const { assert!(std::mem::align_of::<T>() <= 8) }; // what apr_palloc aligns to
-        // SAFETY: apr_palloc returns memory of that size, aligned for any C
-        // type, or ends the process through the pool's abort function.
+                                                           // SAFETY: apr_palloc returns memory of that size, aligned for any C
+                                                           // type, or ends the process through the pool's abort function.
         unsafe {
             let place = sys::apr_palloc(self.as_ptr(), std::mem::size_of::<T>() as sys::apr_size_t)
                 .cast::<T>();

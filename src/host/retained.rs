@@ -29,10 +29,8 @@ pub unsafe fn get_or_create<T>(key: &'static CStr) -> (NonNull<T>, bool) {
         if let Some(old) = NonNull::new(old) {
             return (old, false);
         }
-        let new = sys::ap_retained_data_create(
-            key.as_ptr(),
-            std::mem::size_of::<T>() as sys::apr_size_t,
-        );
+        let new =
+            sys::ap_retained_data_create(key.as_ptr(), std::mem::size_of::<T>() as sys::apr_size_t);
         (NonNull::new_unchecked(new.cast::<T>()), true)
     }
 }

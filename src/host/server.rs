@@ -156,7 +156,7 @@ pub fn max_mem_free() -> usize {
 /// ThreadStackSize in bytes; 0 means the system's default.
 pub fn thread_stack_size() -> usize {
     // SAFETY: as above.
-    unsafe { sys::ap_thread_stacksize as usize }
+    unsafe { sys::ap_thread_stacksize }
 }
 
 /// GracefulShutdownTimeout in seconds; 0 means no limit.

@@ -156,7 +156,10 @@ pub(super) fn note_stopped(slot: i32, pid: i32, generation: i32) {
     let (pid, generation) = (entry.pid(), entry.generation());
     // By ThreadLimit: the child may be of a time with more threads.
     for thread in 0..settings().limits().thread_limit {
-        if entry.worker_status(thread).is_some_and(|s| s != WorkerStatus::Dead as u8) {
+        if entry
+            .worker_status(thread)
+            .is_some_and(|s| s != WorkerStatus::Dead as u8)
+        {
             entry.set_worker_status(thread, WorkerStatus::Dead);
         }
     }

@@ -18,7 +18,10 @@ use Socket qw(SOL_SOCKET SO_RCVBUF inet_aton pack_sockaddr_in);
 use Time::HiRes qw(time);
 
 our @ISA       = ('Exporter');
-our @EXPORT_OK = qw(beyond shared probe_server wait_until is_stock fields probe async conns narrow_conns close_times data_file md5 open_files);
+our @EXPORT_OK = qw(
+    beyond shared probe_server wait_until is_stock fields probe async conns narrow_conns close_times
+    data_file md5 open_files
+);
 
 *wait_until = \&MPMTest::Server::wait_until;
 *is_stock   = \&MPMTest::Server::is_stock;

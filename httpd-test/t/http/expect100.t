@@ -9,7 +9,8 @@ my ($c) = conns($s, 1);
 my $body = 'expected ' x 1000;
 
 for my $round (1 .. 3) {
-    $c->request('/probe/digest', method => 'POST', headers => { Expect => '100-continue', 'Content-Length' => length $body });
+    $c->request('/probe/digest', method => 'POST',
+        headers => { Expect => '100-continue', 'Content-Length' => length $body });
     is $c->response(5)->{status}, 100, "round $round: 100 before the body";
     $c->send($body);
     my $r = $c->response(5);

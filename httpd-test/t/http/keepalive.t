@@ -2,8 +2,8 @@
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(sleep);
-use MPMTest::Test within => 60, qw(beyond shared conns fields);
+use Time::HiRes qw(sleep time);
+use MPMTest::Test within => 60, qw(beyond shared conns fields wait_until);
 
 my $s = shared();
 
@@ -44,6 +44,14 @@ for my $n (4, 40) {
         }
     }
     is $good, 5 * $n, $n > 8 ? beyond("$name, none of them closed because the others are busy") : $name;
+}
+
+{
+    my ($c) = conns($s, 1);
+    $c->request('/probe/slowhead?ms=600', version => '1.0');
+    ok wait_until(sub { $c->_fill(time); $c->buffered =~ /head\n/ }, 0.5), 'what a handler flushes arrives at once';
+    unlike $c->buffered, qr/body/, 'before the rest';
+    like $c->response(5)->{body}, qr/^head\nbody\n$/, 'which follows';
 }
 
 {

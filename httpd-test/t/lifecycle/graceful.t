@@ -49,7 +49,7 @@ subtest 'a request on a kept connection of a finishing child is answered' => sub
     $s->clear_log_mark;
     $s->signal('USR1');
     my %kept = map { $_ => 1 } @old;
-    ok wait_until { 2 == grep { $kept{ $_->{pid} } && $_->{stopping} =~ /yes/ } $s->processes } 5, 0.01;
+    ok wait_until { my @p = $s->processes; @p && !grep { $kept{ $_->{pid} } && $_->{stopping} eq 'no' } @p } 5, 0.005;
     my @late = @conns[ 0 .. 2 ];
     $_->request('/') for @late;
     for my $conn (@late) {

@@ -170,28 +170,17 @@ subtest 'AsyncRequestWorkerFactor' => sub {
     }
 };
 
-# [ directive, a good value, the text after "takes one argument, " ]
+# Directives, each with a good value.
 my @directives = (
-    ['StartServers',             1,  'Number of child processes launched at server startup'],
-    ['ServerLimit',              4,  'Maximum number of child processes for this run of Apache'],
-    ['MinSpareThreads',          1,  'Minimum number of idle threads, to handle request spikes'],
-    ['MaxSpareThreads',          9,  'Maximum number of idle threads'],
-    ['MaxClients',               16, 'Deprecated name of MaxRequestWorkers'],
-    ['MaxRequestWorkers',        16, 'Maximum number of threads alive at the same time'],
-    ['ThreadsPerChild',          4,  'Number of threads each child creates'],
-    ['ThreadLimit',              8,  'Maximum number of worker threads per child process for this run of Apache - '
-            . 'Upper limit for ThreadsPerChild'],
-    ['AsyncRequestWorkerFactor', 2,  'How many additional connects will be accepted per idle worker thread'],
-    ['GracefulShutdownTimeout',  5,  undef],
-    ['ListenBacklog',            50, undef],
-    ['ListenCoresBucketsRatio',  1,  undef],
-    ['SendBufferSize',           0,  undef],
-    ['ReceiveBufferSize',        0,  undef],
+    [StartServers => 1], [ServerLimit => 4], [MinSpareThreads => 1], [MaxSpareThreads => 9], [MaxClients => 16],
+    [MaxRequestWorkers => 16], [ThreadsPerChild => 4], [ThreadLimit => 8], [AsyncRequestWorkerFactor => 2],
+    [GracefulShutdownTimeout => 5], [ListenBacklog => 50], [ListenCoresBucketsRatio => 1], [SendBufferSize => 0],
+    [ReceiveBufferSize => 0],
 );
 
 subtest 'directives in the wrong place or with the wrong number of arguments' => sub {
     for my $row (@directives) {
-        my ($name, $value, $text) = @$row;
+        my ($name, $value) = @$row;
         my $try = sub {
             my $s = MPMTest::Server->new(conf => $_[0]);
             return $s->console('-t')->{out};
@@ -202,9 +191,8 @@ subtest 'directives in the wrong place or with the wrong number of arguments' =>
         like $try->("<Directory /tmp>\n$name $value\n</Directory>"),
             qr/^AH00526: Syntax error on line \d+ of \S+:\n$name not allowed in <Directory> context$/m,
             "$name in <Directory>";
-        $text = defined $text ? quotemeta $text : '.+';
-        like $try->($name), qr/^$name takes one argument, $text$/m, "$name without argument";
-        like $try->("$name 1 2"), qr/^$name takes one argument, $text$/m, "$name with two arguments";
+        like $try->($name), qr/^$name takes one argument, \S.+$/m, "$name without argument";
+        like $try->("$name 1 2"), qr/^$name takes one argument, \S.+$/m, "$name with two arguments";
     }
 };
 

@@ -11,7 +11,7 @@ my %mpm = (ServerLimit => 4, ThreadLimit => 16, ThreadsPerChild => 8, MaxRequest
 
 sub server {
     my (%o) = @_;
-    return MPMTest::Server->new(backend => 1, %o, conf => "KeepAliveTimeout 60\n", mpm => { %mpm, %{ $o{mpm} || {} } });
+    return MPMTest::Server->new(backend => 1, %o, conf => "KeepAliveTimeout 60\nEnableSendfile On\n", mpm => { %mpm, %{ $o{mpm} || {} } });
 }
 
 # Waits until server-status?auto says all of that; is() for each.
@@ -65,7 +65,9 @@ subtest 'busy and idle workers' => sub {
     is scalar(() = $s->status->{Scoreboard} =~ /W/g), 1, 'with one busy worker';
     my $before = $s->status->{'Total Accesses'};
     $s->get('/') for 1 .. 10;
-    is $s->status->{'Total Accesses'} - $before, 11, 'accesses are counted';
+    # A request is counted when it is logged, which may be after its answer has arrived; each look is one as well.
+    my $looks = 0;
+    ok wait_until(sub { $looks++; $s->status->{'Total Accesses'} - $before == 10 + $looks }, 2), 'accesses are counted';
 };
 
 subtest 'the table of processes' => sub {
@@ -90,8 +92,8 @@ subtest 'the table of processes' => sub {
     is $finishing->{connections}, 1, 'connections: 1';
     is_deeply [ map { $finishing->{$_} } qw(busy graceful idle) ], [ 0, 0, 0 ], 'its threads do not count';
     my $board = sub { substr $s->status->{Scoreboard} // '', 4 * $finishing->{slot}, 4 };
-    ok wait_until { $board->() =~ /^\.*G\.*$/ } 5;
-    like $board->(), qr/^(?=.{4})\.*G\.*$/, 'its scoreboard: G for the busy worker, nothing for the others';
+    ok wait_until { $board->() =~ /^(?=.*\.)(?=.*G)[.G]{4}$/ } 5;
+    like $board->(), qr/^(?=.*\.)(?=.*G)[.G]{4}$/, 'its scoreboard: G for what is finishing, nothing for what has ended';
     status_is($s, 5, 'the sums', Stopping => 1);
     my @new = grep { !$old{ $_->{pid} } } $s->processes;
     is scalar(grep { $_->{stopping} eq 'no' && !$_->{old_gen} && $_->{accepting} eq 'yes' } @new), scalar(@new),

@@ -58,6 +58,7 @@ SKIP: {
         'resumed as LINGER: written, and closed without a reset';
 
     $_->close for $c, @c, @e, @w, @l;
+    $_->close for $c, @c, @w, @l;
     ok wait_until(sub { my $n = probe($s, 'counters'); $n->{closed} == $n->{pre_connection} - 1 }, 5),
         'no connection is left over' or diag explain probe($s, 'counters');
     ok wait_until(sub { async($s)->{total} == 1 }, 2), 'nor in mod_status' or diag explain async($s);

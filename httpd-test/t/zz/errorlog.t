@@ -11,8 +11,8 @@ is $s->get('/index.html', within => 5)->{status}, 200, 'it still serves';
 is scalar(() = $log =~ /AH00489/g), 1, 'it was started once';
 is_deeply [$log =~ /^(.*\bexit signal\b.*)$/mg], [], 'no child ended by a signal';
 is_deeply [$log =~ /^(.*:(?:emerg|alert|crit)\] .*)$/mg], [], 'no message above error';
-is_deeply [$log =~ /^(.*\bmpm_\w+:error\] .*)$/mg], [grep {/AH00484|AH10159|AH03490/} $log =~ /^(.*\bmpm_\w+:error\] .*)$/mg],
-    'no error of the MPM\'s but those about its limits';
+my @errors = $log =~ /^(.*\bmpm_\w+:error\] .*)$/mg;
+is_deeply [grep { !/AH00484|AH10159|AH03490/ } @errors], [], 'no error of the MPM\'s but about its limits';
 is scalar(() = $log =~ /panicked|rust_event: panic/g), 0, 'no panic';
 
 done_testing;

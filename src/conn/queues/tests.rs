@@ -100,7 +100,11 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        (0..KINDS, prop_oneof![Just(3u64), Just(7), Just(20)], 0..3u64)
+        (
+            0..KINDS,
+            prop_oneof![Just(3u64), Just(7), Just(20)],
+            0..3u64
+        )
             .prop_map(|(wait, timeout, age)| Op::Insert { wait, timeout, age }),
         any::<usize>().prop_map(Op::Remove),
         (0..10u64).prop_map(Op::Pass),

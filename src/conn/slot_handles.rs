@@ -1,0 +1,306 @@
+//! The handles that own a connection, one at a time.
+
+use super::ledger::Also;
+use super::queues::{Key, Wait};
+use super::slot::{connection_cleared, find, resume_before_clear, timeouts_of, Owner, Slot};
+use crate::host::c;
+use crate::host::connection::Conn;
+use crate::host::pollset::{self, PollEntry, Readiness};
+use crate::host::pool::TransactionPool;
+use crate::host::scoreboard::Handle;
+use crate::host::server::{Server, Timeouts};
+use crate::host::socket::Socket;
+use crate::host::status::Status;
+use crate::host::thread::Thread;
+use crate::policy::conn_state::{interest, Interest, Sense, State};
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+/// A worker has the connection.
+pub struct Running(NonNull<Slot>);
+/// The queues have it, and the pollset watches its socket.
+pub struct Parked(NonNull<Slot>);
+/// It waits for a worker.
+pub struct Queued(NonNull<Slot>);
+
+// SAFETY: the handle is the only way to the connection, and moves with it; what
+// hands it over (a mutex) orders the accesses.
+unsafe impl Send for Parked {}
+// SAFETY: as above.
+unsafe impl Send for Queued {}
+
+/// What to do after a module was asked to give a connection back, or the worker to let go of it.
+#[must_use]
+pub enum Meeting {
+    /// The other side has not come yet; it will act.
+    First,
+    /// Both have come: the connection is to be queued.
+    Second(Queued),
+}
+
+impl Running {
+    /// Makes the slot of a connection that was just accepted, and the
+    /// connection.
+    ///
+    /// # Errors
+    /// A module refused it: the caller has the pool back.
+    pub fn create(
+        owner: &'static dyn Owner,
+        pool: TransactionPool,
+        socket: Socket,
+        server: Server,
+        id: c::c_long,
+        handle: Handle,
+    ) -> Result<Running, TransactionPool> {
+        let Some(conn) = Conn::create(pool.name(), server, socket, id, handle) else {
+            return Err(pool);
+        };
+        let pool = pool.into_name();
+        let timeouts = timeouts_of(Some(server));
+        let slot = Slot::attach(
+            &conn,
+            pool,
+            timeouts,
+            Some(owner),
+            Some(socket),
+            Some(handle),
+        );
+        let data = slot.as_ptr().cast::<c_void>();
+        // SAFETY: the pools run the cleanups before they free the slot.
+        unsafe {
+            conn.pool()
+                .unwrap_or(pool)
+                .on_clear(data, connection_cleared);
+            pool.before_clear(data, resume_before_clear);
+        }
+        Ok(Running(slot))
+    }
+
+    fn slot(&self) -> &Slot {
+        // SAFETY: the handle owns the slot, which lives until `close`.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The connection.
+    pub fn conn(&self) -> Conn {
+        self.slot().conn()
+    }
+
+    /// The client socket.
+    pub fn socket(&self) -> Option<Socket> {
+        self.slot().socket
+    }
+
+    /// Entry of the worker that serves the connection.
+    pub fn handle(&self) -> Option<Handle> {
+        self.slot().handle
+    }
+
+    /// State, as modules and we last set it; may be no state at all.
+    pub fn raw_state(&self) -> i32 {
+        self.slot().raw_state()
+    }
+
+    /// State, with anything unknown taken as none.
+    pub fn state(&self) -> Option<State> {
+        State::from_raw(self.raw_state())
+    }
+
+    /// Sets the state.
+    pub fn set_state(&self, state: State) {
+        self.slot().set_state(state);
+    }
+
+    /// The direction that a module wants to be woken for.
+    pub fn sense(&self) -> Sense {
+        // SAFETY: this thread owns the connection, modules write on it alone.
+        Sense::from_raw(unsafe { (*self.slot().shared.get()).sense } as i32)
+    }
+
+    /// Forgets the wish, which holds for one round.
+    pub fn reset_sense(&self) {
+        // SAFETY: as above.
+        unsafe { (*self.slot().shared.get()).sense = 0 };
+    }
+
+    /// Timeout and KeepAliveTimeout of the server that the last request was for.
+    pub fn timeouts(&self) -> Timeouts {
+        self.slot().timeouts.get()
+    }
+
+    /// Counts the connection as lingering, once.
+    pub fn count_as(&self, also: Also) {
+        self.slot().count_as(Some(also));
+    }
+
+    /// Whether lingering close has begun.
+    pub fn linger_started(&self) -> bool {
+        self.slot().linger_started.get()
+    }
+
+    /// Whether the time for lingering close has passed.
+    pub fn linger_over(&self) -> bool {
+        self.slot().linger_over.get()
+    }
+
+    /// Lingering close begins.
+    pub fn begin_linger(&self) {
+        self.slot().linger_started.set(true);
+        self.count_as(Also::Lingering);
+    }
+
+    /// The one time stamp of the whole lingering close.
+    pub fn set_lingering_since(&self, now_us: u64) {
+        self.slot().lingering_since_us.set(now_us);
+    }
+
+    /// See `set_lingering_since`.
+    pub fn lingering_since(&self) -> u64 {
+        self.slot().lingering_since_us.get()
+    }
+
+    /// Tells modules that no thread serves the connection any more.
+    pub fn tell_suspended(&self) {
+        let slot = self.slot();
+        if slot.told_suspended.replace(true) {
+            return;
+        }
+        let conn = self.conn();
+        // SAFETY: noted when the request began, taken back when it ended.
+        unsafe { conn.run_suspend(slot.request.get()) };
+        conn.set_scoreboard_handle(None);
+    }
+
+    /// Fixes what the pollset is to wake the connection for.
+    pub fn set_interest(&self, default: Interest) {
+        let readiness = match interest(self.sense(), default) {
+            Interest::Read => Readiness::Readable,
+            Interest::Write => Readiness::Writable,
+        };
+        self.reset_sense();
+        // SAFETY: not in the pollset while a worker has the connection.
+        unsafe { (*self.slot().entry.get()).reqevents = pollset::request(readiness) };
+    }
+
+    /// Gives the connection to the queues.
+    pub fn into_parked(self) -> Parked {
+        Parked(self.0)
+    }
+
+    /// Gives the connection to the module that holds it.
+    ///
+    /// The worker lets go here, the module gives back in `resume`; either may
+    /// come first. Who comes second queues the connection.
+    pub fn suspend(self) -> Meeting {
+        self.count_as(Also::Suspended);
+        self.tell_suspended();
+        meet(self.0)
+    }
+
+    /// Closes the socket and gives the pool back. The connection leaves the
+    /// counters when the pool is cleared.
+    pub fn close(self) -> (TransactionPool, Status) {
+        let slot = self.slot();
+        let closed = slot.socket.map_or(Status::SUCCESS, Socket::close);
+        // SAFETY: from `create`; the handle is consumed, so nobody uses the
+        // connection any more.
+        (unsafe { TransactionPool::from_name(slot.pool) }, closed)
+    }
+}
+
+impl Parked {
+    /// Where the queues keep it.
+    pub fn set_key(&self, key: Key) {
+        // SAFETY: the handle owns the slot.
+        unsafe { self.0.as_ref() }.key.set(key);
+    }
+
+    /// Its entry in the pollset.
+    pub fn poll_entry(&self) -> *mut PollEntry {
+        // SAFETY: the handle owns the slot.
+        unsafe { self.0.as_ref() }.entry.get()
+    }
+
+    /// Its socket is ready: to a worker.
+    pub fn ready(self) -> Queued {
+        // SAFETY: the handle owns the slot.
+        let slot = unsafe { self.0.as_ref() };
+        if let Some(State::Keepalive | State::AsyncWaitIo) = State::from_raw(slot.raw_state()) {
+            slot.set_state(State::Processing);
+        }
+        Queued(self.0)
+    }
+
+    /// Its time is over: to a worker, for the close.
+    pub fn expired(self, wait: Wait) -> Queued {
+        // SAFETY: the handle owns the slot.
+        let slot = unsafe { self.0.as_ref() };
+        match wait {
+            Wait::Linger | Wait::ShortLinger => slot.linger_over.set(true),
+            Wait::Io | Wait::Write => slot.set_state(State::Linger),
+            Wait::KeepAlive => {
+                // It owes us nothing and we owe it nothing: no long farewell.
+                slot.conn().ask_for_short_linger();
+                slot.set_state(State::Linger);
+            }
+        }
+        // In no queue and with no worker, it is closing all the same.
+        slot.count_as(Some(Also::Lingering));
+        Queued(self.0)
+    }
+
+    /// Back to the worker that parked it: the pollset did not take it.
+    pub fn into_running(self) -> Running {
+        Running(self.0)
+    }
+}
+
+impl Queued {
+    /// A worker takes it; modules are told.
+    pub fn run(self, thread: Thread, child: i32, worker: i32) -> Running {
+        let running = Running(self.0);
+        let slot = running.slot();
+        if let Some(handle) = slot.handle {
+            handle.move_to(child, worker);
+        }
+        let conn = running.conn();
+        conn.set_current_thread(thread);
+        if slot.told_suspended.replace(false) {
+            conn.set_scoreboard_handle(slot.handle);
+            // SAFETY: noted when the request began, taken back when it ended.
+            unsafe { conn.run_resume(slot.request.get()) };
+        }
+        running
+    }
+}
+
+fn meet(slot: NonNull<Slot>) -> Meeting {
+    // SAFETY: the slot lives until the connection is closed, which nobody can
+    // do before it has been queued here.
+    let met = unsafe { &slot.as_ref().met };
+    if !met.swap(true, Ordering::AcqRel) {
+        return Meeting::First;
+    }
+    met.store(false, Ordering::Release);
+    // SAFETY: both sides have let go; the swap ordered their accesses.
+    let state = unsafe { slot.as_ref() };
+    state.count_as(None);
+    if State::from_raw(state.raw_state()) == Some(State::Suspended) {
+        // The module says nothing of what comes next: flush, then keep alive.
+        state.set_state(State::WriteCompletion);
+    }
+    Meeting::Second(Queued(slot))
+}
+
+/// A module gives back a connection that it had suspended. What is next is in
+/// `c->cs->state`. `None`: not a connection of this MPM.
+///
+/// The module must not use the connection afterwards.
+pub fn resume(conn: &Conn) -> Option<Meeting> {
+    let slot = find(conn)?;
+    // SAFETY: an attached slot lives as long as its connection. Secondary
+    // connections have no socket and are never suspended in the MPM.
+    unsafe { slot.as_ref() }.socket?;
+    Some(meet(slot))
+}
