@@ -48,7 +48,8 @@ need_cargo() {
   msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml")
   have=$(cargo --version 2>/dev/null | awk '{print $2}' || true)
   [[ -n $have && $(printf '%s\n' "$msrv" "$have" | sort -V | head -n 1) == "$msrv" ]] ||
-    die "Rust $msrv or newer is needed (found: ${have:-none}); get it with: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+    die "Rust $msrv or newer is needed (found: ${have:-none}); get it with:" \
+      "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
   for part; do
     cargo "${part/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$part" ||
       die "cargo has no $part and rustup can't add it"
@@ -77,7 +78,7 @@ find_mpm() {
   SYMBOL=${SYMBOL:-${name#mod_}_module}
 }
 
-# --- a private server -------------------------------------------------------------------------------------------------
+# --- a private server -----------------------------------------------------------------------------
 
 SERVER_PID=
 TMP=
@@ -153,7 +154,8 @@ write_cert() {
   cat "$TMP/key.pem" "$TMP/cert.pem" >"$TMP/server.pem"
 }
 
-# start_server URL [COMMAND WORD...]: the server of CONF, TMP/httpd.conf unless set, under COMMAND; back when URL answers.
+# start_server URL [COMMAND WORD...]: the server of CONF (TMP/httpd.conf unless set), under COMMAND; back when URL
+# answers.
 start_server() {
   local url=$1 i
   shift
@@ -194,7 +196,11 @@ debian_etc() {
     cp -a /etc/apache2 "$dir"
   else
     mkdir "$TMP/deb"
-    (cd "$TMP/deb" && apt-get download -q apache2 && dpkg-deb -x apache2_*.deb .) </dev/null >/dev/null
+    (
+      cd "$TMP/deb"
+      apt-get -o APT::Sandbox::User=root download -q apache2
+      dpkg-deb -x apache2_*.deb .
+    ) </dev/null >/dev/null
     mv "$TMP/deb/etc/apache2" "$dir"
     rm -r "$TMP/deb"
   fi
@@ -207,8 +213,8 @@ debian_etc() {
   ln -s ../sites-available/000-default.conf "$dir/sites-enabled/"
   ln -s ../conf-available/{charset,localized-error-pages,other-vhosts-access-log,security,serve-cgi-bin}.conf \
     "$dir/conf-enabled/"
-  printf 'export APACHE_%s=%s\n' RUN_DIR "$TMP/run" LOCK_DIR "$TMP/run" LOG_DIR "$TMP/logs" PID_FILE "$TMP/run/httpd.pid" \
-    >>"$dir/envvars"
+  printf 'export APACHE_%s=%s\n' RUN_DIR "$TMP/run" LOCK_DIR "$TMP/run" LOG_DIR "$TMP/logs" \
+    PID_FILE "$TMP/run/httpd.pid" >>"$dir/envvars"
 }
 
 # envvars DIR: takes the environment that apache2ctl would give a server of this tree, if it is one of Debian's.
@@ -230,7 +236,7 @@ link_mod() {
   done
 }
 
-# --- counting ---------------------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------
 
 PASSED=0
 FAILED=0

@@ -28,8 +28,10 @@ extern "C" {
  * CONN_STATE_WRITE_COMPLETION (also when the state is left as it is) flushes
  * and then keeps the connection alive.
  *
- * From any thread, at any time after the hook has decided to suspend, even
- * before it has returned. The caller must not touch the connection afterwards.
+ * From any thread, even before the hook has returned. But while the hook may
+ * still be on its way out (the suspend_connection hook tells when it is not),
+ * c->cs->state must be left alone: the MPM reads it to see that the connection
+ * is suspended. The caller must not touch the connection afterwards.
  *
  * @param c The connection.
  * @return APR_SUCCESS; APR_EINVAL for a connection that is not this MPM's

@@ -13,6 +13,7 @@ use crate::host::status::Status;
 use crate::policy::admission::{
     accept_change, admit, keepalives_to_shed, AcceptChange, Pressure, Verdict, SHED_AFTER_MS,
 };
+use crate::policy::onset::Onset;
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
 
@@ -21,16 +22,37 @@ pub(super) struct Acceptor {
     sockets: Vec<Listening>,
     /// Connections until MaxConnectionsPerChild; `None`: no limit.
     remaining: Option<u32>,
-    /// For want of descriptors or memory: not before this time, microseconds.
-    pause_until_us: Option<u64>,
+    /// For want of descriptors or memory.
+    pause: Option<Pause>,
+    /// How long the last pause was, microseconds; 0 after a success.
+    pause_us: u64,
+    out_of_resources: Onset,
     /// Since when accepting has stopped for want of room.
     blocked_since_us: Option<u64>,
     /// Since when no worker has been seen idle, while accepting has stopped.
     busy_since_us: Option<u64>,
 }
 
-/// How long accepting rests when the system is out of a resource.
-const RESOURCE_PAUSE_US: u64 = 100 * MS;
+/// Accepting rests while the system is out of a resource.
+#[derive(Clone, Copy)]
+struct Pause {
+    until_us: u64,
+    /// Open connections when it began: with fewer there is room again.
+    connections: u32,
+}
+
+impl Pause {
+    fn holds(self, child: &Child, now_us: u64) -> bool {
+        now_us < self.until_us && child.ledger.connections() >= self.connections
+    }
+}
+
+/// How long accepting rests when the system is out of a resource, at first.
+const RESOURCE_PAUSE_US: u64 = 50 * MS;
+/// The same after repeated failures.
+const LONGEST_PAUSE_US: u64 = 1_000 * MS;
+/// A lack that comes and goes is logged once in this time.
+const LOG_GAP_MS: u64 = 60_000;
 /// How often a child that stays busy looks whether to close idle connections.
 const SHED_EVERY_US: u64 = SHED_AFTER_MS * MS;
 /// Accepts per wake-up: enough to batch a burst, few enough that other
@@ -47,7 +69,9 @@ impl Acceptor {
         Acceptor {
             sockets,
             remaining: (limit > 0).then_some(limit as u32),
-            pause_until_us: None,
+            pause: None,
+            pause_us: 0,
+            out_of_resources: Onset::default(),
             blocked_since_us: None,
             busy_since_us: None,
         }
@@ -56,7 +80,10 @@ impl Acceptor {
     /// When the listener must look here again.
     pub(super) fn next_deadline_us(&self) -> Option<u64> {
         let shed = self.busy_since_us.map(|since| since + SHED_EVERY_US);
-        [self.pause_until_us, shed].into_iter().flatten().min()
+        [self.pause.map(|p| p.until_us), shed]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// MaxConnectionsPerChild has been reached.
@@ -104,6 +131,10 @@ impl Acceptor {
                 if let Some(n) = &mut self.remaining {
                     *n -= 1;
                 }
+                self.pause_us = 0;
+                let _ = self
+                    .out_of_resources
+                    .observe(false, now_us / MS, LOG_GAP_MS);
                 // Counted from here, so that the next admission knows of it.
                 child.ledger.opened();
                 child.submit(Work::Accepted(client, pool));
@@ -122,7 +153,7 @@ impl Acceptor {
     /// Out of descriptors or memory: what is there goes on being served, and
     /// what ends gives its descriptor back.
     fn rest(&mut self, child: &Child, now_us: u64) {
-        if self.pause_until_us.is_none() {
+        if self.out_of_resources.observe(true, now_us / MS, LOG_GAP_MS) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,
@@ -130,7 +161,12 @@ impl Acceptor {
                  one); raise the limit of open files (ulimit -n) or lower MaxRequestWorkers"
             );
         }
-        self.pause_until_us = Some(now_us + RESOURCE_PAUSE_US);
+        // httpd logs each attempt, so attempts become rarer.
+        self.pause_us = (self.pause_us * 2).clamp(RESOURCE_PAUSE_US, LONGEST_PAUSE_US);
+        self.pause = Some(Pause {
+            until_us: now_us + self.pause_us,
+            connections: child.ledger.connections(),
+        });
         stop(child);
     }
 
@@ -147,7 +183,7 @@ impl Acceptor {
         if child.accepting.load(Ordering::Acquire) || child.stage() != Stage::Running {
             return;
         }
-        if self.pause_until_us.is_some_and(|until| now_us < until) {
+        if self.pause.is_some_and(|pause| pause.holds(child, now_us)) {
             return;
         }
         // The watch first: a worker that idles after this look wakes the listener.
@@ -156,7 +192,7 @@ impl Acceptor {
         if accept_change(&load) == AcceptChange::Resume {
             return self.resume(child);
         }
-        self.pause_until_us = None;
+        self.pause = None;
         if load.idle_workers == 0 {
             self.busy_since_us.get_or_insert(now_us);
         } else {
@@ -183,7 +219,7 @@ impl Acceptor {
     }
 
     fn resume(&mut self, child: &Child) {
-        self.pause_until_us = None;
+        self.pause = None;
         self.blocked_since_us = None;
         self.busy_since_us = None;
         child.handoff.set_idle_watch(false);

@@ -54,8 +54,10 @@ impl Listener {
                 return false;
             }
         }
-        self.upkeep(clock::now_us());
-        self.poll();
+        // One time for both: what is not due in the one is waited for in the other.
+        let now_us = clock::now_us();
+        self.upkeep(now_us);
+        self.poll(now_us);
         true
     }
 
@@ -99,9 +101,8 @@ impl Listener {
         self.child.close_soon(idle);
     }
 
-    fn poll(&mut self) {
+    fn poll(&mut self, now_us: u64) {
         let child = self.child;
-        let now_us = clock::now_us();
         let drain = self.child.drain_until_us.load(Ordering::Acquire);
         let fixed = [
             self.sleep_until_us.filter(|&until| until > now_us),

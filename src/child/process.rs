@@ -112,6 +112,10 @@ impl Worker {
         if clogging {
             ledger.leave(Also::Clogged);
         }
+        if conn.resumed_early() {
+            // The state is what the module wants next, not what the hook left.
+            return self.suspend(conn);
+        }
         match after_hooks(result, conn.raw_state(), c.aborted()) {
             AfterHooks::Linger { unexpected } => {
                 if unexpected {
@@ -131,13 +135,16 @@ impl Worker {
                 conn.set_state(State::WriteCompletion);
                 Step::Flush(conn)
             }
-            AfterHooks::Suspend => {
-                if let Meeting::Second(queued) = conn.suspend() {
-                    self.child.submit(Work::Ready(queued));
-                }
-                Step::Given
-            }
+            AfterHooks::Suspend => self.suspend(conn),
         }
+    }
+
+    /// Leaves the connection to the module that suspended it.
+    fn suspend(&self, conn: Running) -> Step {
+        if let Meeting::Second(queued) = conn.suspend() {
+            self.child.submit(Work::Ready(queued));
+        }
+        Step::Given
     }
 
     /// Writes what is pending, then keeps the connection alive or closes it.

@@ -188,6 +188,11 @@ impl Running {
         Parked(self.0)
     }
 
+    /// The module has given the connection back before its hook returned.
+    pub fn resumed_early(&self) -> bool {
+        self.slot().met.load(Ordering::Acquire)
+    }
+
     /// Gives the connection to the module that holds it.
     ///
     /// The worker lets go here, the module gives back in `resume`; either may

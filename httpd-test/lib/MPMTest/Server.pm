@@ -274,11 +274,15 @@ sub start {
     for my $try (1 .. 5) {
         delete @$self{qw(exit detached)};
         $self->write_file('console', '');
+        my $from = $self->_log_size;
         my @args = @{ $o{args} || ['-DFOREGROUND'] };
         $self->{pid} = $self->_spawn("$self->{dir}/console", $self->_command(@args, @{ $self->{args} }));
         return $self->{pid} if exists $o{answer} && !$o{answer};
         my $ok = wait_until { $self->_reap ? 'ended' : $self->answers } $o{within} // 20;
-        return $self->{pid} if $ok && $ok ne 'ended';
+        if ($ok && $ok ne 'ended') {
+            $self->_configured($from) unless grep {/^(?:-X|-D ?DEBUG|-D ?ONE_PROCESS)$/} @args, @{ $self->{args} };
+            return $self->{pid};
+        }
         return undef unless $ok && $self->{auto_port} && $self->console_text =~ /AH00072/ && !$self->{listen};
         $self->{port} = $self->free_port;    # another program took the port between the trial and the start
         $self->write_conf;
@@ -290,13 +294,21 @@ sub start {
 sub start_detached {
     my ($self, %o) = @_;
     delete @$self{qw(exit pid)};
+    my $from = $self->_log_size;
     my $run = $self->console('-k', 'start', @{ $self->{args} });
     $self->{console_start} = $run;
     return undef if $run->{exit} != 0;
     $self->{detached} = 1;
     $self->{pid} = wait_until { my $p = $self->slurp('httpd.pid'); $p && $p =~ /^(\d+)\n/ && $1 } $o{within} // 10;
     wait_until { $self->answers } $o{within} // 20;
+    $self->_configured($from);
     return $self->{pid};
+}
+
+# The first child may answer before the parent has started the others and said so.
+sub _configured {
+    my ($self, $from) = @_;
+    return wait_until { $self->_reap || $self->_log_from($from) =~ /AH00094/ } 5;
 }
 
 sub answers { my ($self) = @_; return $self->get('/', within => 2)->{status} ? 1 : 0 }
@@ -680,7 +692,8 @@ sub send {
         my $n = syswrite $self->{sock}, $data;
         if (defined $n) { substr $data, 0, $n, ''; next }
         return 0 unless $!{EAGAIN} || $!{EINTR};
-        IO::Select->new($self->{sock})->can_write($end - time) or return 0;
+        return 0 if time >= $end;
+        IO::Select->new($self->{sock})->can_write($end - time);
     }
     return 1;
 }
@@ -701,8 +714,10 @@ sub _fill {
         my $n = sysread $self->{sock}, my $buf, 65_536;
         if (defined $n) { $self->{in} .= $buf; $self->{eof} = 1 if $n == 0; return $n ? 1 : 0 }
         if (!$!{EAGAIN} && !$!{EINTR}) { $self->{error} = "$!"; $self->{eof} = 1; return 0 }
+        # A signal ends the wait early: then it goes on.
         my $left = $end - time;
-        return undef if $left <= 0 || !IO::Select->new($self->{sock})->can_read($left);
+        return undef if $left <= 0;
+        IO::Select->new($self->{sock})->can_read($left);
     }
 }
 
