@@ -40,6 +40,7 @@ APLOG_USE_MODULE(mpm_probe);
 /* What a virtual host's process_connection hook answers: probe_states.c. */
 typedef enum {
     PROBE_NORMAL,        /* HTTP as usual */
+    PROBE_CLOGGING,      /* HTTP, with an input filter that clogs */
     PROBE_DECLINED,      /* every hook declines, nobody touches the state */
     PROBE_UNTOUCHED,     /* OK, state still PROCESSING */
     PROBE_DONE,          /* DONE, state still PROCESSING */

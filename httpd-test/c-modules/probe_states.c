@@ -27,9 +27,9 @@ typedef struct {
 } probe_conn_t;
 
 static const char *const mode_names[] = {
-    "normal", "declined", "untouched", "done", "keepalive", "error",
-    "handler", "badstate", "suspend", "suspend-early", "suspend-write",
-    "suspend-close", "waitio"
+    "normal", "clogging", "declined", "untouched", "done", "keepalive",
+    "error", "handler", "badstate", "suspend", "suspend-early",
+    "suspend-write", "suspend-close", "waitio"
 };
 
 const char *probe_mode_parse(const char *name, probe_mode_e *mode)
@@ -297,6 +297,7 @@ static int on_process_connection(conn_rec *c)
     pc->calls++;
     switch (pc->mode) {
     case PROBE_NORMAL:
+    case PROBE_CLOGGING:
     case PROBE_DECLINED:
         return DECLINED;
     case PROBE_KEEPALIVE:
@@ -328,6 +329,7 @@ static int on_pre_connection(conn_rec *c, void *csd)
         probe_conn_t *pc = apr_pcalloc(c->pool, sizeof(*pc));
 
         pc->mode = conf->mode;
+        c->clogging_input_filters = pc->mode == PROBE_CLOGGING;
         if (pc->mode != PROBE_NORMAL) {
             pc->buf = apr_palloc(c->pool, BUF_SIZE);
         }
