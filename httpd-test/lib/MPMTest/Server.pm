@@ -16,7 +16,6 @@ use strict;
 use warnings;
 use Config;
 use Exporter 'import';
-use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use File::Spec;

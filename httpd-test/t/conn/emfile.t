@@ -35,7 +35,7 @@ is_deeply [$s->children], \@children, beyond('by the same child');
 $_->close for splice @flood, 0, @flood - 30;
 ok wait_until(sub { @flood == $answered->() }, 5), beyond('when some have gone, those that waited are served');
 $_->close for @flood;
-is $s->get('/probe/bytes?n=10&length=1', within => 5)->{status}, 200, 'and so are new ones';
+is $s->get('/probe/bytes?n=10&length=1', within => 5)->{status}, 200, beyond('and so are new ones');
 my @lines = grep { !/AH00484|AH10159/ } $s->error_log =~ /^(.*\bmpm_\w+:error\] .*)$/mg;
 cmp_ok scalar @lines, '<=', 5, 'the MPM says it, but not over and over: ' . @lines;
 undef $s;

@@ -50,6 +50,10 @@ sub digest_response {
     my $md5 = Digest::MD5->new;
     $md5->add($block) for 1 .. $SIZE / 16_384;
     is_deeply [(digest_response($c))[0, 1]], [$SIZE, $md5->hexdigest], '50 MB written by a handler';
+    $c->request('/probe/bytes?n=5000000');
+    my $r = $c->response(10);
+    is $r->{headers}{'transfer-encoding'}, 'chunked', 'and 5 MB of which it does not know the length';
+    is length $r->{body}, 5_000_000, 'all of them';
 }
 
 {

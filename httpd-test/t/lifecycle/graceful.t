@@ -73,7 +73,7 @@ subtest 'what is under way is finished' => sub {
     my $hold = $s->hold or return fail 'no request at the backend';
     my $big = $s->open_conn;
     $big->request('/big');
-    $big->_fill(time + 5);
+    ok(IO::Select->new($big->sock)->can_read(5), 'a large answer has begun');
     my $half = $s->open_conn;
     $half->send("GET / HTTP/1.1\r\nHost: loc");
     ok wait_until { grep { $_->{busy} >= 1 } $s->processes } 5;

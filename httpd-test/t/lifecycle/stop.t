@@ -164,7 +164,7 @@ subtest 'signals during the start' => sub {
         my @signals = ([qw(TERM)], [qw(USR1 TERM)], [qw(USR1 USR1 HUP TERM)], [qw(TERM TERM TERM)]);
         my $list = $signals[ $n % @signals ];
         # Before the handlers are in place a signal just kills the program; the parent's pid file tells.
-        ok wait_until { $s->slurp('httpd.pid') || $s->_reap } 10, 0.001;
+        ok wait_until { $s->slurp('httpd.pid') || !$s->running } 10, 0.001;
         sleep 0.001 * ($n % 6);
         for my $signal (@$list) { $s->signal($signal); sleep 0.002 * ($n % 3) }
         # A SIGTERM is lost if it comes in the moment in which httpd forgets the signals of the generation before.
