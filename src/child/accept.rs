@@ -5,6 +5,7 @@
 //! that could be lost again.
 
 use super::{Child, Work};
+use crate::conn::ledger::Also;
 use crate::host::clock::MS;
 use crate::host::listener::{Listening, NotAccepted};
 use crate::host::log::{log_server, Level};
@@ -77,8 +78,16 @@ impl Acceptor {
         }
     }
 
+    /// Begins to accept.
+    pub(super) fn start(&mut self, child: &Child, now_us: u64) {
+        self.listen(child, now_us);
+    }
+
     /// When the listener must look here again.
-    pub(super) fn next_deadline_us(&self) -> Option<u64> {
+    pub(super) fn next_deadline_us(&self, child: &Child) -> Option<u64> {
+        if child.stage() != Stage::Running {
+            return None;
+        }
         let shed = self.busy_since_us.map(|since| since + SHED_EVERY_US);
         [self.pause.map(|p| p.until_us), shed]
             .into_iter()
@@ -190,7 +199,7 @@ impl Acceptor {
         child.handoff.set_idle_watch(true);
         let load = child.load();
         if accept_change(&load) == AcceptChange::Resume {
-            return self.resume(child);
+            return self.resume(child, now_us);
         }
         self.pause = None;
         if load.idle_workers == 0 {
@@ -218,27 +227,40 @@ impl Acceptor {
         shed
     }
 
-    fn resume(&mut self, child: &Child) {
+    fn resume(&mut self, child: &Child, now_us: u64) {
         self.pause = None;
         self.blocked_since_us = None;
         self.busy_since_us = None;
         child.handoff.set_idle_watch(false);
-        if child.accepting.swap(true, Ordering::AcqRel) {
-            return;
-        }
         log_server!(
             Level::Debug,
             Status::SUCCESS,
             "AH00457: Accepting new connections again: {} active conns ({} lingering/{} \
              clogged/{} suspended), {} idle workers",
             child.ledger.connections(),
-            child.ledger.count(crate::conn::ledger::Also::Lingering),
-            child.ledger.count(crate::conn::ledger::Also::Clogged),
-            child.ledger.count(crate::conn::ledger::Also::Suspended),
+            child.ledger.count(Also::Lingering),
+            child.ledger.count(Also::Clogged),
+            child.ledger.count(Also::Suspended),
             child.handoff.idle()
         );
-        child.parking.pollset().listen();
-        child.entry.set_not_accepting(false);
+        self.listen(child, now_us);
+    }
+
+    fn listen(&mut self, child: &Child, now_us: u64) {
+        match child.parking.pollset().listen() {
+            Ok(()) => {
+                child.accepting.store(true, Ordering::Release);
+                child.entry.set_not_accepting(false);
+            }
+            Err(status) => {
+                log_server!(
+                    Level::Err,
+                    status,
+                    "rust_event: can't watch the listening sockets"
+                );
+                self.rest(child, now_us);
+            }
+        }
     }
 }
 
@@ -246,8 +268,8 @@ impl Acceptor {
 pub(super) fn stop(child: &Child) {
     if child.accepting.swap(false, Ordering::AcqRel) {
         child.parking.pollset().ignore_listening();
-        child.entry.set_not_accepting(true);
     }
+    child.entry.set_not_accepting(true);
 }
 
 fn log_stop(child: &Child, why: Verdict) {

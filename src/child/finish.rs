@@ -9,10 +9,11 @@
 
 use super::listener::DRAIN_US;
 use super::Child;
+use crate::config::settings::settings;
 use crate::host::clock;
-use crate::host::hooks;
 use crate::host::retained::MpmState;
 use crate::host::scoreboard::{Quiescing, WorkerStatus};
+use crate::host::signals;
 use crate::host::socket::shut_down_descriptor;
 use crate::sync::phase::Stage;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,7 +43,8 @@ impl Exits {
 }
 
 impl Child {
-    /// Begins to finish gracefully; from any thread.
+    /// Begins to finish gracefully; from any thread. The main thread tells
+    /// the modules.
     pub(super) fn finish(&self) {
         // The window first: who sees the phase sees it open.
         let until = clock::now_us() + DRAIN_US;
@@ -53,11 +55,10 @@ impl Child {
             self.common.set_state(MpmState::Stopping);
             self.parking.wake();
             self.main_wakeup.set();
-            hooks::run_child_stopping(self.pchild, true);
         }
     }
 
-    /// Ends now; from any thread.
+    /// Ends now; from any thread. The main thread tells the modules.
     pub(super) fn end(&self) {
         if self.phase.advance(Stage::Ending) {
             self.common.set_state(MpmState::Stopping);
@@ -67,7 +68,6 @@ impl Child {
             for worker in &self.serving {
                 shut_down_descriptor(worker.load(Ordering::SeqCst));
             }
-            hooks::run_child_stopping(self.pchild, false);
         }
     }
 
@@ -83,6 +83,10 @@ impl Child {
     pub(super) fn thread_ended(&self) {
         if self.exits.one_more() {
             self.main_wakeup.set();
+            if settings().one_process() {
+                // There the main thread waits for a signal.
+                signals::raise_terminate();
+            }
         }
     }
 }

@@ -17,14 +17,12 @@ impl Worker {
         let Some(socket) = conn.conn().socket() else {
             return self.close(conn);
         };
-        if conn.linger_over() {
-            return self.close(conn);
-        }
         if !conn.linger_started() {
             conn.set_state(State::Linger);
             conn.begin_linger();
             socket.set_timeout_us(SHORT_LINGER_US as i64);
             if conn.conn().start_lingering_close() {
+                conn.tell_suspended();
                 return self.close(conn);
             }
             socket.set_timeout_us(0);
@@ -37,7 +35,10 @@ impl Worker {
             conn.set_lingering_since(clock::now_us());
         }
         match socket.drain() {
-            Drained::Closed => self.close(conn),
+            Drained::Closed => {
+                conn.tell_suspended();
+                self.close(conn);
+            }
             Drained::WouldBlock => {
                 let wait = match conn.state() {
                     Some(State::LingerShort) => Wait::ShortLinger,

@@ -29,7 +29,7 @@ pub(super) fn run(child: &'static Child, poller: Poller) {
         acceptor: Acceptor::new(child),
         sleep_until_us: None,
     };
-    child.parking.pollset().listen();
+    listener.acceptor.start(child, clock::now_us());
     while listener.turn() {}
     // Workers take what is queued, then end.
     child.handoff.close();
@@ -106,7 +106,7 @@ impl Listener {
         let drain = self.child.drain_until_us.load(Ordering::Acquire);
         let fixed = [
             self.sleep_until_us.filter(|&until| until > now_us),
-            self.acceptor.next_deadline_us(),
+            self.acceptor.next_deadline_us(child),
             (drain > now_us).then_some(drain),
         ];
         self.sleep_until_us = child.earliest(&fixed);
@@ -123,7 +123,11 @@ impl Listener {
                 status,
                 "apr_pollset_poll failed.  Attempting to shutdown process gracefully"
             );
-            child.finish();
+            match child.stage() {
+                Stage::Running => child.finish(),
+                // It doesn't get better: what is there can't be served.
+                Stage::Finishing | Stage::Ending => child.end(),
+            }
         }
         let now_us = clock::now_us();
         for event in events {

@@ -194,12 +194,12 @@ impl Owner for Child {
 /// A module gives back a connection that it had suspended; see
 /// include/mpm_rust_event.h. Whether it was one of ours.
 pub fn resume_suspended(conn: &Conn) -> bool {
-    use crate::conn::slot_handles::{resume, Meeting};
+    use crate::conn::slot_handles::{resume, Resumed};
     let Some(child) = current() else { return false };
     match resume(conn) {
-        None => false,
-        Some(Meeting::First) => true,
-        Some(Meeting::Second(queued)) => {
+        Resumed::Refused => false,
+        Resumed::Later => true,
+        Resumed::Now(queued) => {
             child.submit(Work::Ready(queued));
             true
         }

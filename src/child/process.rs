@@ -7,7 +7,7 @@ use super::Work;
 use crate::conn::ledger::Also;
 use crate::conn::queues::Wait;
 use crate::conn::slot::Owner;
-use crate::conn::slot_handles::{Meeting, Running};
+use crate::conn::slot_handles::Running;
 use crate::host::clock;
 use crate::host::filter;
 use crate::host::log::{log_conn, log_server, Level};
@@ -108,15 +108,26 @@ impl Worker {
         if clogging {
             ledger.enter(Also::Clogged);
         }
+        conn.enter_hook();
         let result = HookResult::from_raw(c.run_process_connection());
         if clogging {
             ledger.leave(Also::Clogged);
         }
-        if conn.resumed_early() {
-            // The state is what the module wants next, not what the hook left.
-            return self.suspend(conn);
+        let next = after_hooks(result, conn.raw_state(), c.aborted());
+        if next == AfterHooks::Suspend {
+            if let Some(queued) = conn.suspend() {
+                self.child.submit(Work::Ready(queued));
+            }
+            return Step::Given;
         }
-        match after_hooks(result, conn.raw_state(), c.aborted()) {
+        let conn = match conn.leave_hook() {
+            Ok(conn) => conn,
+            Err(queued) => {
+                self.child.submit(Work::Ready(queued));
+                return Step::Given;
+            }
+        };
+        match next {
             AfterHooks::Linger { unexpected } => {
                 if unexpected {
                     let text = closing_text(result, conn.raw_state());
@@ -135,16 +146,8 @@ impl Worker {
                 conn.set_state(State::WriteCompletion);
                 Step::Flush(conn)
             }
-            AfterHooks::Suspend => self.suspend(conn),
+            AfterHooks::Suspend => Step::Given, // dealt with above
         }
-    }
-
-    /// Leaves the connection to the module that suspended it.
-    fn suspend(&self, conn: Running) -> Step {
-        if let Meeting::Second(queued) = conn.suspend() {
-            self.child.submit(Work::Ready(queued));
-        }
-        Step::Given
     }
 
     /// Writes what is pending, then keeps the connection alive or closes it.
@@ -197,6 +200,7 @@ impl Worker {
 
     /// Leaves the connection to queues and pollset.
     pub(super) fn park(&self, conn: Running, wait: Wait, interest: Interest) {
+        self.note_serving(-1);
         conn.tell_suspended();
         conn.set_interest(interest);
         if let Err((conn, status)) = self.child.parking.park(conn, wait, clock::now_us()) {
@@ -221,6 +225,7 @@ impl Worker {
 
     /// Closes at once and gives the memory back.
     pub(super) fn close(&self, conn: Running) {
+        self.note_serving(-1);
         let (pool, status) = conn.close();
         if status != Status::SUCCESS {
             log_server!(Level::Err, status, "AH00468: error closing socket");

@@ -41,6 +41,8 @@ pub struct Birth {
     pub slot: i32,
     /// Index of its bucket.
     pub bucket: usize,
+    /// The control process; `None` when this is it.
+    pub parent_pid: Option<i32>,
     /// In a single-process server, called before the process ends.
     pub before_exit: Option<fn()>,
 }
@@ -93,14 +95,17 @@ pub fn run(birth: Birth) -> ! {
         Err(code) => leave(&birth, pchild, code),
     };
     hooks::run_child_init(pchild, birth.server);
+    // Before the threads: one that finishes the child says so after this.
+    birth.common.set_state(MpmState::Running);
     let threads = match start_threads(child, poller) {
         Ok(threads) => threads,
         Err(code) => leave(&birth, pchild, code),
     };
-    birth.common.set_state(MpmState::Running);
     if one_process {
         signals::wait_for_terminate();
-        child.end();
+        if !child.exits.complete() {
+            child.end();
+        }
     } else {
         signals::ignore_terminate();
     }
@@ -167,7 +172,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         phase: Phase::new(),
         accept_closed: AtomicBool::new(false),
         drain_until_us: AtomicU64::new(0),
-        accepting: AtomicBool::new(true),
+        accepting: AtomicBool::new(false),
         handoff: Handoff::new(threads as usize),
         parking: Parking::new(pollset),
         timers: timed::TimerBook::new(),
@@ -195,12 +200,6 @@ fn make_pollset(
 ) -> Result<(ConnPollset, Poller), Status> {
     let size = listeners.sockets().count() as u32 + threads * 2 + 1;
     let pollset = Pollset::create(size, pool)?;
-    log_server!(
-        Level::Debug,
-        Status::SUCCESS,
-        "AH02471: start_threads: Using {} (wakeable)",
-        pollset.method()
-    );
     Ok(ConnPollset::new(pollset, listeners.sockets()))
 }
 
@@ -216,6 +215,12 @@ fn start_threads(child: &'static Child, poller: Poller) -> Result<Vec<(String, T
             "AH02436: WARNING: ThreadStackSize of {stack_size} is inappropriate, using default"
         );
     }
+    log_server!(
+        Level::Debug,
+        Status::SUCCESS,
+        "AH02471: start_threads: Using {} (wakeable)",
+        child.parking.pollset().method()
+    );
     let mut threads = Vec::new();
     for index in 0..child.threads() as usize {
         child.exits.expect();
@@ -257,10 +262,19 @@ fn listen_to_parent(child: &Child, birth: &Birth) {
         .buckets()
         .get(birth.bucket)
         .and_then(|b| b.pod);
-    let orders = Orders::new(pod, birth.generation.broadcasts);
+    let orders = Orders::new(pod, birth.generation.broadcasts, birth.parent_pid);
     let mut give_up_us = None;
-    while !child.exits.complete() {
-        let (hear, timeout_ms) = match child.stage() {
+    let mut told = Stage::Running;
+    loop {
+        let stage = child.stage();
+        if stage != told {
+            told = stage;
+            hooks::run_child_stopping(child.pchild, stage == Stage::Finishing);
+        }
+        if child.exits.complete() {
+            return;
+        }
+        let (hear, timeout_ms) = match stage {
             Stage::Running => (Hear::All, -1),
             Stage::Finishing => (Hear::End, -1),
             Stage::Ending => {

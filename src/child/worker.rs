@@ -1,6 +1,7 @@
 //! A worker's loop.
 
 use super::{Child, Work};
+use crate::conn::slot_handles::Queued;
 use crate::host::scoreboard::WorkerStatus;
 use crate::host::thread::Thread;
 use crate::policy::admission::surplus_worker_may_exit;
@@ -63,10 +64,7 @@ impl Worker {
         child.publish_counts_if_due(); // mod_status shows the request that asks
         match work {
             Work::Accepted(socket, pool) => self.serve_new(socket, pool),
-            Work::Ready(queued) => {
-                let conn = queued.run(self.thread, child.slot, self.index as i32);
-                self.serve_connection(conn);
-            }
+            Work::Ready(queued) => self.serve_queued(queued),
             Work::Timer(callback) => {
                 let place = self.index as i32;
                 child
@@ -76,13 +74,22 @@ impl Worker {
             }
             Work::Closings => {
                 while let Some(queued) = child.closings.next() {
-                    let conn = queued.run(self.thread, child.slot, self.index as i32);
-                    self.serve_connection(conn);
+                    self.serve_queued(queued);
                     child.publish_counts_if_due();
                 }
             }
         }
         child.publish_counts_if_due();
+    }
+
+    fn serve_queued(&self, queued: Queued) {
+        match queued.if_over() {
+            Ok(conn) => self.close(conn),
+            Err(queued) => {
+                let conn = queued.run(self.thread, self.child.slot, self.index as i32);
+                self.serve_connection(conn);
+            }
+        }
     }
 
     /// While the child finishes, workers beyond the number of connections go;

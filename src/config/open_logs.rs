@@ -3,7 +3,6 @@
 
 use super::settings::settings;
 use crate::host::bucket::{self, ChildBucket};
-use crate::host::listener;
 use crate::host::log::{log_console, log_server, Level};
 use crate::host::pod::{Broadcasts, Pod};
 use crate::host::pool::Pool;
@@ -11,6 +10,7 @@ use crate::host::retained::Common;
 use crate::host::retained_data::Retained;
 use crate::host::server::Server;
 use crate::host::status::Status;
+use crate::host::{listener, startup};
 
 /// The server must not start; the reason has been logged.
 pub struct Refused;
@@ -61,5 +61,6 @@ pub fn run(pconf: Pool, server: Server) -> Result<(), Refused> {
     };
     retained.resize_spawn_rates(made.len(), Pool::global().ok_or(Refused)?);
     bucket::publish(&made, broadcasts, pconf, common);
+    startup::seed_random();
     Ok(())
 }

@@ -57,26 +57,30 @@ impl Parking {
             Wait::ShortLinger => (SHORT_LINGER_US, conn.lingering_since()),
         };
         let parked = conn.into_parked();
-        {
+        let deadline = {
             let mut queues = self.queues();
             let key = queues.next_key();
             parked.set_key(key);
             let added = self.pollset.watch(&parked);
-            if added != Status::SUCCESS && !added.exists() {
+            if added != Status::SUCCESS {
                 return Err((parked.into_running(), added));
             }
-            queues.insert(key, parked, wait, timeout, since);
-        }
+            queues.insert(key, parked, wait, timeout, since)
+        };
         // From here on another thread may have the connection.
-        self.wake_for(since.saturating_add(timeout));
+        self.wake_for(deadline);
         Ok(())
     }
 
-    fn unwatch(&self, parked: &Parked) {
+    fn unwatch(&self, parked: &Parked, expired: bool) {
         let removed = self.pollset.unwatch(parked);
         // A kernel forgets closed sockets by itself.
         if removed != Status::SUCCESS && !removed.not_found() {
-            log_server!(Level::Err, removed, "AH03094: pollset remove failed");
+            let what = match expired {
+                true => "AH00473: apr_pollset_remove failed",
+                false => "AH03094: pollset remove failed",
+            };
+            log_server!(Level::Err, removed, "{what}");
         }
     }
 
@@ -84,7 +88,7 @@ impl Parking {
     pub fn take_ready(&self, key: Key) -> Option<Queued> {
         let mut queues = self.queues();
         let (parked, _) = queues.remove(key)?;
-        self.unwatch(&parked);
+        self.unwatch(&parked, false);
         Some(parked.ready())
     }
 
@@ -95,7 +99,7 @@ impl Parking {
         expired
             .into_iter()
             .map(|(parked, wait)| {
-                self.unwatch(&parked);
+                self.unwatch(&parked, true);
                 parked.expired(wait)
             })
             .collect()
@@ -108,7 +112,7 @@ impl Parking {
         oldest
             .into_iter()
             .map(|parked| {
-                self.unwatch(&parked);
+                self.unwatch(&parked, true);
                 parked.expired(Wait::KeepAlive)
             })
             .collect()

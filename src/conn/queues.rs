@@ -100,8 +100,9 @@ impl<T> Queues<T> {
 
     /// Parks `item` under `key`, which `next_key` has just given out, waiting
     /// since `since_us`. `timeout_us` matters to Io, Write and KeepAlive;
-    /// within one value `since_us` must not decrease.
-    pub fn insert(&mut self, key: Key, item: T, wait: Wait, timeout_us: u64, since_us: u64) {
+    /// within one value `since_us` must not decrease. When the item's time is
+    /// over.
+    pub fn insert(&mut self, key: Key, item: T, wait: Wait, timeout_us: u64, since_us: u64) -> u64 {
         debug_assert_eq!(key, self.next_key());
         self.stamps = key.stamp;
         let queue = self.queue_for(wait, timeout_us);
@@ -121,6 +122,8 @@ impl<T> Queues<T> {
             None => self.append(wait, queue, index),
         }
         self.counts[wait as usize] += 1;
+        let timeout = sorted_index(wait).map_or(timeout_us, |s| self.linger_us[s]);
+        since_us.saturating_add(timeout)
     }
 
     /// Takes an item out; `None` when the key's item has gone already.

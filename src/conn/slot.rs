@@ -14,10 +14,11 @@ use crate::host::server::{Server, Timeouts};
 use crate::host::socket::Socket;
 use crate::host::{c, guard};
 use crate::policy::conn_state::State;
+use crate::sync::suspension::Suspension;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// First field of everything that a pollset entry points at.
 #[repr(C)]
@@ -37,6 +38,34 @@ pub trait Owner: Sync {
     fn connection_closed(&self);
 }
 
+/// Timeouts that other threads may read: streams of HTTP/2 begin on threads
+/// of their own and inherit them.
+pub(super) struct SharedTimeouts {
+    io_us: AtomicU64,
+    keep_alive_us: AtomicU64,
+}
+
+impl SharedTimeouts {
+    fn new(timeouts: Timeouts) -> SharedTimeouts {
+        SharedTimeouts {
+            io_us: AtomicU64::new(timeouts.io_us),
+            keep_alive_us: AtomicU64::new(timeouts.keep_alive_us),
+        }
+    }
+
+    pub(super) fn get(&self) -> Timeouts {
+        Timeouts {
+            io_us: self.io_us.load(Relaxed),
+            keep_alive_us: self.keep_alive_us.load(Relaxed),
+        }
+    }
+
+    pub(super) fn set(&self, timeouts: Timeouts) {
+        self.io_us.store(timeouts.io_us, Relaxed);
+        self.keep_alive_us.store(timeouts.keep_alive_us, Relaxed);
+    }
+}
+
 /// What the MPM knows of a connection.
 #[repr(C)]
 pub struct Slot {
@@ -49,15 +78,14 @@ pub struct Slot {
     pub(super) pool: Pool,
     pub(super) socket: Option<Socket>,
     pub(super) handle: Option<Handle>,
-    pub(super) timeouts: Cell<Timeouts>,
+    pub(super) timeouts: SharedTimeouts,
     pub(super) key: Cell<Key>,
     pub(super) lingering_since_us: Cell<u64>,
     pub(super) linger_started: Cell<bool>,
     pub(super) linger_over: Cell<bool>,
     pub(super) told_suspended: Cell<bool>,
     pub(super) counted: Cell<Option<Also>>,
-    /// One side of suspend and resume has come; see `Running::suspend`.
-    pub(super) met: AtomicBool,
+    pub(super) suspension: Suspension,
 }
 
 impl Slot {
@@ -86,14 +114,14 @@ impl Slot {
             pool,
             socket,
             handle,
-            timeouts: Cell::new(timeouts),
+            timeouts: SharedTimeouts::new(timeouts),
             key: Cell::new(Key::NONE),
             lingering_since_us: Cell::new(0),
             linger_started: Cell::new(false),
             linger_over: Cell::new(false),
             told_suspended: Cell::new(false),
             counted: Cell::new(None),
-            met: AtomicBool::new(false),
+            suspension: Suspension::new(),
         });
         let data = slot.as_ptr().cast::<c_void>();
         // SAFETY: the slot lives in the connection's pool, and nobody else

@@ -13,9 +13,9 @@ use crate::host::socket::Socket;
 use crate::host::status::Status;
 use crate::host::thread::Thread;
 use crate::policy::conn_state::{interest, Interest, Sense, State};
+use crate::sync::suspension::{AfterHook, GiveBack};
 use std::ffi::c_void;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 
 /// A worker has the connection.
 pub struct Running(NonNull<Slot>);
@@ -29,15 +29,6 @@ pub struct Queued(NonNull<Slot>);
 unsafe impl Send for Parked {}
 // SAFETY: as above.
 unsafe impl Send for Queued {}
-
-/// What to do after a module was asked to give a connection back, or the worker to let go of it.
-#[must_use]
-pub enum Meeting {
-    /// The other side has not come yet; it will act.
-    First,
-    /// Both have come: the connection is to be queued.
-    Second(Queued),
-}
 
 impl Running {
     /// Makes the slot of a connection that was just accepted, and the
@@ -66,6 +57,9 @@ impl Running {
             Some(socket),
             Some(handle),
         );
+        // SAFETY: just made. Modules' pre_connection sees the state that event
+        // has then.
+        unsafe { slot.as_ref() }.set_state(State::Keepalive);
         let data = slot.as_ptr().cast::<c_void>();
         // SAFETY: the pools run the cleanups before they free the slot.
         unsafe {
@@ -139,11 +133,6 @@ impl Running {
         self.slot().linger_started.get()
     }
 
-    /// Whether the time for lingering close has passed.
-    pub fn linger_over(&self) -> bool {
-        self.slot().linger_over.get()
-    }
-
     /// Lingering close begins.
     pub fn begin_linger(&self) {
         self.slot().linger_started.set(true);
@@ -188,19 +177,34 @@ impl Running {
         Parked(self.0)
     }
 
-    /// The module has given the connection back before its hook returned.
-    pub fn resumed_early(&self) -> bool {
-        self.slot().met.load(Ordering::Acquire)
+    /// The hooks are about to be called: from now on a module may give the
+    /// connection back.
+    pub fn enter_hook(&self) {
+        self.slot().suspension.enter_hook();
     }
 
-    /// Gives the connection to the module that holds it.
-    ///
-    /// The worker lets go here, the module gives back in `resume`; either may
-    /// come first. Who comes second queues the connection.
-    pub fn suspend(self) -> Meeting {
+    /// The hooks have returned and not suspended the connection. `Err`: a
+    /// module has given it back already, which it may do only if it has
+    /// suspended it; the state is what it wants next.
+    pub fn leave_hook(self) -> Result<Running, Queued> {
+        match self.slot().suspension.leave_hook(false) {
+            AfterHook::Mine | AfterHook::Kept => Ok(self),
+            AfterHook::Returned => {
+                self.tell_suspended();
+                Err(returned(self.0))
+            }
+        }
+    }
+
+    /// Gives the connection to the module that holds it. It comes back at once
+    /// when the module has given it back already.
+    pub fn suspend(self) -> Option<Queued> {
         self.count_as(Also::Suspended);
         self.tell_suspended();
-        meet(self.0)
+        match self.slot().suspension.leave_hook(true) {
+            AfterHook::Returned => Some(returned(self.0)),
+            AfterHook::Kept | AfterHook::Mine => None,
+        }
     }
 
     /// Closes the socket and gives the pool back. The connection leaves the
@@ -262,6 +266,16 @@ impl Parked {
 }
 
 impl Queued {
+    /// Its lingering is over: to be closed without telling modules that a
+    /// thread serves it, for none does.
+    pub fn if_over(self) -> Result<Running, Queued> {
+        // SAFETY: the handle owns the slot.
+        match unsafe { self.0.as_ref() }.linger_over.get() {
+            true => Ok(Running(self.0)),
+            false => Err(self),
+        }
+    }
+
     /// A worker takes it; modules are told.
     pub fn run(self, thread: Thread, child: i32, worker: i32) -> Running {
         let running = Running(self.0);
@@ -280,32 +294,39 @@ impl Queued {
     }
 }
 
-fn meet(slot: NonNull<Slot>) -> Meeting {
-    // SAFETY: the slot lives until the connection is closed, which nobody can
-    // do before it has been queued here.
-    let met = unsafe { &slot.as_ref().met };
-    if !met.swap(true, Ordering::AcqRel) {
-        return Meeting::First;
-    }
-    met.store(false, Ordering::Release);
-    // SAFETY: both sides have let go; the swap ordered their accesses.
+/// Both have let go of a suspended connection: to a worker.
+fn returned(slot: NonNull<Slot>) -> Queued {
+    // SAFETY: neither the module nor the former worker uses the connection any
+    // more, and the suspension has ordered their accesses.
     let state = unsafe { slot.as_ref() };
     state.count_as(None);
     if State::from_raw(state.raw_state()) == Some(State::Suspended) {
         // The module says nothing of what comes next: flush, then keep alive.
         state.set_state(State::WriteCompletion);
     }
-    Meeting::Second(Queued(slot))
+    Queued(slot)
+}
+
+/// What came of a module's giving a connection back.
+pub enum Resumed {
+    /// The worker that is on its way out of the hook will queue it.
+    Later,
+    /// To be queued now.
+    Now(Queued),
+    /// It is not suspended, or not a connection of this MPM.
+    Refused,
 }
 
 /// A module gives back a connection that it had suspended. What is next is in
-/// `c->cs->state`. `None`: not a connection of this MPM.
-///
-/// The module must not use the connection afterwards.
-pub fn resume(conn: &Conn) -> Option<Meeting> {
-    let slot = find(conn)?;
-    // SAFETY: an attached slot lives as long as its connection. Secondary
-    // connections have no socket and are never suspended in the MPM.
-    unsafe { slot.as_ref() }.socket?;
-    Some(meet(slot))
+/// `c->cs->state`. The module must not use the connection afterwards.
+pub fn resume(conn: &Conn) -> Resumed {
+    let Some(slot) = find(conn) else {
+        return Resumed::Refused;
+    };
+    // SAFETY: an attached slot lives as long as its connection.
+    match unsafe { slot.as_ref() }.suspension.give_back() {
+        GiveBack::First => Resumed::Later,
+        GiveBack::Second => Resumed::Now(returned(slot)),
+        GiveBack::Refused => Resumed::Refused,
+    }
 }

@@ -63,7 +63,22 @@ impl ConnPollset {
     pub fn watch(&self, parked: &Parked) -> Status {
         // SAFETY: the slot lives until it is closed, which needs it to be taken
         // out of the queues, and `unwatch` goes with that.
-        unsafe { self.pollset.add(parked.poll_entry()) }
+        unsafe { self.add_anew(parked.poll_entry()) }
+    }
+
+    /// # Safety
+    /// As `Pollset::add`.
+    unsafe fn add_anew(&self, entry: *mut PollEntry) -> Status {
+        // SAFETY: the caller's.
+        unsafe {
+            let added = self.pollset.add(entry);
+            if !added.exists() {
+                return added;
+            }
+            // Some kernels keep what was there; it must be this entry.
+            let _ = self.pollset.remove(entry);
+            self.pollset.add(entry)
+        }
     }
 
     /// Ends to watch a connection that was just taken out.
@@ -73,11 +88,19 @@ impl ConnPollset {
     }
 
     /// Watches the listening sockets.
-    pub fn listen(&self) {
+    ///
+    /// # Errors
+    /// One could not be added (no memory, a limit of the system): none is watched.
+    pub fn listen(&self) -> Result<(), Status> {
         for place in &self.listening {
             // SAFETY: the box lives as long as the pollset.
-            let _ = unsafe { self.pollset.add(place.entry.get()) };
+            let added = unsafe { self.add_anew(place.entry.get()) };
+            if added != Status::SUCCESS {
+                self.ignore_listening();
+                return Err(added);
+            }
         }
+        Ok(())
     }
 
     /// Ends to watch them.

@@ -16,8 +16,8 @@ pub fn create_secondary(conn: &Conn) {
     let Some(pool) = conn.pool().filter(|_| inherits) else {
         return;
     };
-    // SAFETY: the master's slot lives as long as the master, and its timeouts
-    // change only while its own worker reads a request, which made this call.
+    // SAFETY: the master's slot lives as long as the master; its timeouts may be
+    // read from any thread.
     let timeouts = find(&master).map(|m| unsafe { m.as_ref() }.timeouts.get());
     let timeouts = timeouts.unwrap_or_else(|| timeouts_of(Server::main()));
     let _ = Slot::attach(conn, pool, timeouts, None, None, None);

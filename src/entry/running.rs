@@ -47,7 +47,7 @@ pub unsafe extern "C" fn on_mpm(
     })
 }
 
-fn run_child(newborn: Newborn<'_>) -> ! {
+fn run_child(newborn: Newborn) -> ! {
     guard::or_abort(|| {
         child::start::run(child::start::Birth {
             pconf: newborn.pconf,
@@ -57,6 +57,7 @@ fn run_child(newborn: Newborn<'_>) -> ! {
             generation: newborn.generation,
             slot: newborn.slot,
             bucket: newborn.bucket,
+            parent_pid: newborn.parent_pid,
             before_exit: newborn.before_exit,
         })
     })

@@ -63,7 +63,8 @@ unsafe extern "C" fn find_module(
 /// # Safety
 /// `function` has the type that include/mpm_rust_event.h gives for `name`.
 pub unsafe fn offer(name: &'static CStr, function: *const c_void) {
-    // SAFETY: a function pointer by contract; the registry copies the name.
+    // SAFETY: a function pointer by contract. The registry keeps both pointers;
+    // httpd empties it at a restart before it unloads this library.
     unsafe {
         let function: unsafe extern "C" fn() = std::mem::transmute(function);
         sys::apr_dynamic_fn_register(name.as_ptr(), Some(function));

@@ -6,9 +6,12 @@
 //! *All of you, finish* and *all of you, end*: a broadcast each, for a whole
 //! generation. A broadcast is a pipe that nobody reads: once written to, it is
 //! readable for every child, however many there are and however late they look.
-//! A child that finishes still hears that it is to end. Only the parent holds
-//! the writing ends, so when it is gone, children see that, too, and finish
-//! rather than hold the ports for ever.
+//! A child that finishes still hears that it is to end.
+//!
+//! A child also sees when the parent is gone, and then finishes rather than
+//! hold the ports for ever: by a descriptor of the parent's process where the
+//! system has that, else by the broadcasts' hanging up (which they don't where
+//! a helper of some module, forked from the parent, has inherited them).
 
 use super::pool::Pool;
 use super::status::Status;
@@ -228,15 +231,31 @@ impl Wakeup {
 pub struct Orders {
     pod: Option<Pod>,
     broadcasts: Option<Broadcasts>,
+    parent: c_int,
     parent_gone: Cell<bool>,
 }
 
+/// A descriptor that is readable when the process has ended; -1 where the
+/// system has none.
+#[cfg(target_os = "linux")]
+fn watch_process(pid: i32) -> c_int {
+    // SAFETY: touches no memory; older kernels answer ENOSYS.
+    unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) as c_int }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch_process(_pid: i32) -> c_int {
+    -1
+}
+
 impl Orders {
-    /// Orders to one of a bucket, and to all of a generation.
-    pub fn new(pod: Option<Pod>, broadcasts: Option<Broadcasts>) -> Orders {
+    /// Orders to one of a bucket, and to all of a generation, from the process
+    /// `parent`.
+    pub fn new(pod: Option<Pod>, broadcasts: Option<Broadcasts>, parent: Option<i32>) -> Orders {
         Orders {
             pod,
             broadcasts,
+            parent: parent.map_or(-1, watch_process),
             parent_gone: Cell::new(false),
         }
     }
@@ -262,9 +281,14 @@ impl Orders {
                     .map_or(-1, |b| b.finish[0]),
             ),
             entry(pod.map_or(-1, Pod::descriptor)),
+            entry(if heard(hear != Hear::Nothing) {
+                self.parent
+            } else {
+                -1
+            }),
         ];
-        // SAFETY: four valid entries. An error (a signal) counts as a wake-up.
-        let ready = unsafe { libc::poll(fds.as_mut_ptr(), 4, timeout_ms) };
+        // SAFETY: five valid entries. An error (a signal) counts as a wake-up.
+        let ready = unsafe { libc::poll(fds.as_mut_ptr(), 5, timeout_ms) };
         if ready <= 0 {
             return None;
         }
@@ -275,7 +299,7 @@ impl Orders {
         if fds[2].revents & libc::POLLIN != 0 {
             return Some(Order::Finish);
         }
-        if (fds[1].revents | fds[2].revents) != 0 {
+        if (fds[1].revents | fds[2].revents | fds[4].revents) != 0 {
             self.parent_gone.set(true);
             return Some(Order::Finish);
         }
@@ -309,7 +333,10 @@ mod tests {
     fn every_child_hears_a_broadcast_and_end_outranks_finish() {
         let all = broadcasts();
         let wakeup = Wakeup::new().expect("a pipe");
-        let children = [Orders::new(None, Some(all)), Orders::new(None, Some(all))];
+        let children = [
+            Orders::new(None, Some(all), None),
+            Orders::new(None, Some(all), None),
+        ];
         for child in &children {
             assert_eq!(child.wait(&wakeup, Hear::All, 0), None);
         }
@@ -331,15 +358,31 @@ mod tests {
     fn a_child_without_parent_finishes_once() {
         let all = broadcasts();
         let wakeup = Wakeup::new().expect("a pipe");
-        let child = Orders::new(None, Some(all));
+        let child = Orders::new(None, Some(all), None);
         all.only_listen(); // in the parent's place: the last writing ends go
         assert_eq!(child.wait(&wakeup, Hear::All, -1), Some(Order::Finish));
         assert_eq!(child.wait(&wakeup, Hear::End, 0), None, "no busy loop");
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn the_end_of_the_parent_is_seen_though_others_hold_the_pipes() {
+        let mut parent = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("a process");
+        let wakeup = Wakeup::new().expect("a pipe");
+        let child = Orders::new(None, Some(broadcasts()), Some(parent.id() as i32));
+        assert_eq!(child.wait(&wakeup, Hear::All, 0), None);
+        parent.kill().expect("killed");
+        assert_eq!(child.wait(&wakeup, Hear::All, -1), Some(Order::Finish));
+        assert_eq!(child.wait(&wakeup, Hear::End, 0), None, "no busy loop");
+        parent.wait().expect("reaped");
+    }
+
+    #[test]
     fn a_wakeup_is_seen_once() {
-        let orders = Orders::new(None, None);
+        let orders = Orders::new(None, None, None);
         let wakeup = Wakeup::new().expect("a pipe");
         wakeup.set();
         wakeup.set();

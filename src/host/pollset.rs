@@ -41,6 +41,8 @@ pub fn request(readiness: Readiness) -> i16 {
     (events | sys::APR_POLLERR) as i16
 }
 
+const DAY_US: u64 = 86_400_000_000;
+
 /// A thread-safe pollset that can be woken.
 pub struct Pollset(NonNull<sys::apr_pollset_t>);
 
@@ -114,8 +116,9 @@ impl Pollset {
         timeout_us: Option<u64>,
         mut ready: impl FnMut(*mut c_void),
     ) -> Status {
-        // APR rounds down to milliseconds; never return before the time.
-        let timeout = timeout_us.map_or(-1, |us| (us.div_ceil(1000) * 1000) as i64);
+        // APR rounds down to milliseconds; never return before the time, but
+        // within what fits into an int of milliseconds.
+        let timeout = timeout_us.map_or(-1, |us| (us.min(DAY_US).div_ceil(1000) * 1000) as i64);
         let mut count = 0;
         let mut events = ptr::null();
         // SAFETY: results have places; the caller keeps other pollers out.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 const KEY: &CStr = c"mpm_rust_event_module:1";
 
 /// Former generations that can be told separately; with more overlapping
-/// restarts than that, the oldest is told to finish at once.
+/// restarts than that, the oldest one's place is taken.
 pub const KEPT_GENERATIONS: usize = 32;
 
 /// How a former generation is told to finish or to end.

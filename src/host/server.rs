@@ -170,3 +170,12 @@ pub fn reset_extended_status() {
     // SAFETY: httpd's own setting; the single-threaded phase before the configuration is read.
     unsafe { sys::ap_extended_status = 0 }
 }
+
+/// Whether a module is loaded whose work is done by a helper process that ends
+/// with each configuration: there is no saying of it but by name.
+pub fn has_helper_process() -> bool {
+    [c"mod_cgid.c", c"mod_fcgid.c", c"mod_wsgi.c"]
+        .into_iter()
+        // SAFETY: a C string; looks through httpd's list of modules.
+        .any(|name| unsafe { !sys::ap_find_linked_module(name.as_ptr()).is_null() })
+}

@@ -32,3 +32,9 @@ pub fn wait_for_terminate() {
     // SAFETY: the signals are blocked in all threads; the function touches no memory.
     unsafe { sys::apr_signal_thread(Some(ends)) };
 }
+
+/// Sends SIGTERM to this process.
+pub fn raise_terminate() {
+    // SAFETY: touches no memory.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}

@@ -14,7 +14,7 @@ unsafe impl Send for Socket {}
 
 /// What a read that may not wait found.
 pub enum Drained {
-    /// Nothing more for now: come back when readable.
+    /// Enough for now: come back when readable.
     WouldBlock,
     /// The peer has closed, or the connection failed.
     Closed,
@@ -58,11 +58,13 @@ impl Socket {
         unsafe { sys::apr_socket_opt_set(self.as_ptr(), sys::APR_INCOMPLETE_READ as i32, 0) };
     }
 
-    /// Reads and discards until nothing is left. The socket must not wait.
+    /// Reads and discards until nothing is left, or a few megabytes, so that
+    /// the limit on lingering holds for a peer that never pauses. The socket
+    /// must not wait.
     pub fn drain(self) -> Drained {
         // One worker does this on its own stack; 32 KiB keeps up with a fast upload.
         let mut scratch = [0u8; 32 * 1024];
-        loop {
+        for _ in 0..128 {
             let mut len = scratch.len() as sys::apr_size_t;
             // SAFETY: the buffer is as long as `len` says.
             let rv = unsafe {
@@ -76,6 +78,7 @@ impl Socket {
                 };
             }
         }
+        Drained::WouldBlock
     }
 
     /// Closes without waiting. A socket closed already is left alone.

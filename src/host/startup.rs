@@ -63,3 +63,11 @@ pub fn adopt_main_thread(pool: Pool) -> Status {
     // SAFETY: the pool is the child's own, the result has a place.
     Status(unsafe { sys::ap_thread_main_create(&mut thread, pool.as_ptr()) })
 }
+
+/// Seeds the C library's random numbers, as event does at every start: modules
+/// (mod_lua) rely on it.
+pub fn seed_random() {
+    let now = super::clock::now_us();
+    // SAFETY: the control process has one thread.
+    unsafe { libc::srand((now ^ (now >> 32)) as libc::c_uint) };
+}

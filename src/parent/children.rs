@@ -52,10 +52,11 @@ impl Parent {
         }
         if settings().one_process() {
             note_started(slot, child_process::own_pid());
-            (self.child_main)(self.newborn(slot, Some(single_process_ends)));
+            (self.child_main)(self.newborn(slot, None));
         }
+        let parent_pid = child_process::own_pid();
         match child_process::fork() {
-            Ok(Forked::Child) => (self.child_main)(self.newborn(slot, None)),
+            Ok(Forked::Child) => (self.child_main)(self.newborn(slot, Some(parent_pid))),
             Ok(Forked::Parent(pid)) => {
                 let _ = self.fork_failing.observe(false, 0, 0);
                 note_started(slot, pid);
@@ -77,7 +78,8 @@ impl Parent {
         }
     }
 
-    fn newborn(&self, slot: i32, before_exit: Option<fn()>) -> Newborn<'_> {
+    /// `parent_pid`: none in a single-process server.
+    fn newborn(&self, slot: i32, parent_pid: Option<i32>) -> Newborn {
         Newborn {
             pconf: self.pconf,
             server: self.server,
@@ -86,8 +88,8 @@ impl Parent {
             generation: self.generation,
             slot,
             bucket: bucket_of(slot.max(0) as usize, self.common.num_buckets()),
-            before_exit,
-            marker: std::marker::PhantomData,
+            parent_pid,
+            before_exit: parent_pid.is_none().then_some(single_process_ends as fn()),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::host::clock::{self, MS};
 use crate::host::pod::Order;
 use crate::host::retained_data::KeptGeneration;
 use crate::host::scoreboard::{ChildEntry, WorkerStatus};
+use crate::host::server;
 use crate::policy::maintenance::bucket_of;
 use crate::policy::reload::{next_step, Handover, Step};
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,21 +19,39 @@ use std::sync::atomic::Ordering::Relaxed;
 const LOOK_EVERY_US: u64 = 5 * MS;
 
 impl Parent {
-    /// Keeps the means to tell this generation, before a graceful restart.
-    /// When there are none left, it is told at once.
+    /// Keeps the means to tell this generation, before a graceful restart;
+    /// without descriptors to keep it is told at once.
     pub(super) fn keep_generation(&self) {
         let Some(broadcasts) = self.generation.broadcasts else {
             return;
         };
-        let free = self.retained.former.iter().find(|f| f.get().is_none());
-        match (free, broadcasts.keep()) {
-            (Some(place), Ok(kept)) => place.set(Some((self.common.generation(), kept))),
-            (None, Ok(kept)) => {
-                broadcasts.tell(Order::Finish);
-                kept.close();
-            }
-            (_, Err(_)) => broadcasts.tell(Order::Finish),
+        self.close_former_generations();
+        match broadcasts.keep() {
+            Ok(kept) => self
+                .place_for_generation()
+                .set(Some((self.common.generation(), kept))),
+            Err(_) => broadcasts.tell(Order::Finish),
         }
+        if server::has_helper_process() {
+            // A request that they accept now could meet a helper that is
+            // already dead: better it waits for the new children.
+            broadcasts.tell(Order::Finish);
+        }
+    }
+
+    /// A free place, or that of the oldest generation, which is told to finish.
+    fn place_for_generation(&self) -> &'static KeptGeneration {
+        let former = &self.retained.former;
+        if let Some(free) = former.iter().find(|f| f.get().is_none()) {
+            return free;
+        }
+        let age = |f: &&KeptGeneration| f.get().map_or(i32::MAX, |(generation, _)| generation);
+        let oldest = former.iter().min_by_key(age).unwrap_or(&former[0]);
+        if let Some((_, kept)) = oldest.get() {
+            kept.tell(Order::Finish);
+            kept.close();
+        }
+        oldest
     }
 
     /// Waits until the new children accept, then tells the former ones to finish.

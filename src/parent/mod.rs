@@ -45,7 +45,7 @@ pub enum After {
 }
 
 /// What a new child is given; see `child::start::Birth`.
-pub struct Newborn<'a> {
+pub struct Newborn {
     /// The configuration's pool.
     pub pconf: Pool,
     /// The main server.
@@ -60,14 +60,15 @@ pub struct Newborn<'a> {
     pub slot: i32,
     /// Index of its bucket.
     pub bucket: usize,
+    /// This control process; `None` when the child is in it.
+    pub parent_pid: Option<i32>,
     /// In a single-process server, to be called before the process ends.
     pub before_exit: Option<fn()>,
-    marker: std::marker::PhantomData<&'a ()>,
 }
 
 /// Runs a child in the process it is called in; never returns. Given by
 /// `entry`, since parent and child know nothing of each other.
-pub type ChildMain = fn(Newborn<'_>) -> !;
+pub type ChildMain = fn(Newborn) -> !;
 
 /// The control process under one configuration.
 struct Parent {
@@ -125,6 +126,9 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
         scoreboard_full: Onset::default(),
         fork_failing: Onset::default(),
     };
+    if graceful {
+        common.set_state(MpmState::Running); // the former children serve on
+    }
     parent.begin(graceful);
     announce(plog, server);
     common.set_state(MpmState::Running);

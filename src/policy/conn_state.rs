@@ -161,7 +161,8 @@ pub fn after_hooks(result: HookResult, state_raw: i32, aborted: bool) -> AfterHo
             return UNEXPECTED
         }
     };
-    if aborted {
+    // What a module has taken is the module's, also when the client has gone: it will give it back, and then it is closed.
+    if aborted && next != AfterHooks::Suspend {
         AfterHooks::Linger { unexpected: false }
     } else {
         next

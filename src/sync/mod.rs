@@ -11,6 +11,7 @@
 //! | [`phase`] | nobody waits: which part of its life the child is in |
 //! | [`deadline`] | the thread in the pollset for the earliest deadline, or for somebody who has an earlier one |
 //! | [`timers`] | timed callbacks for their time |
+//! | [`suspension`] | a connection for the module that holds it and the worker that lets go |
 //! | `parker` | one thread for one wake-up |
 //! | `primitive` | the only door to `std::sync`, which loom replaces |
 //!
@@ -24,4 +25,5 @@ pub mod handoff;
 mod parker;
 pub mod phase;
 mod primitive;
+pub mod suspension;
 pub mod timers;

@@ -16,7 +16,7 @@ fn waits() -> [Wait; KINDS] {
 
 fn put<T>(q: &mut Queues<T>, item: T, wait: Wait, timeout: u64, since: u64) -> Key {
     let key = q.next_key();
-    q.insert(key, item, wait, timeout, since);
+    let _ = q.insert(key, item, wait, timeout, since);
     key
 }
 
@@ -58,6 +58,8 @@ fn lingering_counts_from_its_start_even_when_parked_again() {
     );
     q.shorten_linger(SHORT);
     assert_eq!(q.next_deadline_us(), Some(7));
+    let key = q.next_key();
+    assert_eq!(q.insert(key, "late", Wait::Linger, LINGER, 6), 8);
 }
 
 #[test]

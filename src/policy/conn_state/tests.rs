@@ -27,7 +27,7 @@ fn each_state_after_the_hooks() {
         (1, CLOSE, CLOSE),
         (2, COMPLAIN, COMPLAIN),
         (3, AfterHooks::WriteCompletion, CLOSE),
-        (4, AfterHooks::Suspend, CLOSE),
+        (4, AfterHooks::Suspend, AfterHooks::Suspend), // the module has it
         (5, CLOSE, CLOSE),
         (6, COMPLAIN, COMPLAIN),
         (7, COMPLAIN, COMPLAIN),
