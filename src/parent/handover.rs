@@ -100,6 +100,13 @@ impl Parent {
         }
     }
 
+    /// Whether children of a former generation are still there.
+    pub(super) fn former_children(&self) -> bool {
+        let current = self.common.generation();
+        self.children()
+            .any(|(_, child)| child.generation() != current)
+    }
+
     /// The children there are, with their slots.
     fn children(&self) -> impl Iterator<Item = (usize, ChildEntry)> {
         (0..self.slots_used()).filter_map(|slot| {

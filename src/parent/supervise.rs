@@ -30,21 +30,28 @@ impl Parent {
         self.close_former_generations();
         let tick = tick(self.recent);
         self.recent = tick.recent;
+        let mut made = 0;
         if tick.start_now > 0 {
-            self.start_up_to(tick.start_now);
+            made = self.start_up_to(tick.start_now);
         }
-        if tick.maintain {
+        if tick.maintain || made == 0 {
             self.maintain();
         }
     }
 
-    /// Starts children, within MaxRequestWorkers; what could not be started is
-    /// tried again after a second.
-    fn start_up_to(&mut self, wanted: i32) {
+    /// Starts children, within MaxRequestWorkers. How many it made; those for
+    /// which there was no room because of a former generation, or no process
+    /// because fork failed, are tried again after a second.
+    fn start_up_to(&mut self, wanted: i32) -> i32 {
         let active = self.retained.active_children.load(Relaxed);
-        let wanted = self.limits.may_start(wanted, active);
-        let made = self.start_children(wanted);
-        self.recent.remaining_to_start += wanted - made;
+        let room = self.limits.may_start(wanted, active);
+        let made = self.start_children(room);
+        let wait_for = match self.former_children() {
+            true => wanted,
+            false => room,
+        };
+        self.recent.remaining_to_start += wait_for - made;
+        made
     }
 
     /// A child, or another process of the server's, has ended.
@@ -120,7 +127,7 @@ impl Parent {
             );
         }
         if outcome.start_now > 0 {
-            self.start_up_to(outcome.start_now);
+            let _ = self.start_up_to(outcome.start_now);
         }
     }
 }

@@ -66,6 +66,16 @@ subtest 'lingering is short, though another connection may wait for long' => sub
     $s->stop;
 };
 
+subtest 'children that find no slot at a reload start when there is one' => sub {
+    my $s = server(mpm => { ServerLimit => 4, StartServers => 3, MaxRequestWorkers => 8 });
+    my %old = map { $_ => 1 } $s->children;
+    is scalar(keys %old), 3, 'three children, one free slot';
+    $s->signal('USR1');
+    ok wait_until(sub { my @now = $s->children; @now == 3 && !grep { $old{$_} } @now }, 10), 'three new ones'
+        or diag join ' ', $s->children;
+    $s->stop;
+};
+
 subtest '-X ends after MaxConnectionsPerChild' => sub {
     my $s = server(args => ['-X'], mpm => { MaxConnectionsPerChild => 3 });
     my $answered = 0;
