@@ -106,7 +106,8 @@ impl Acceptor {
             return;
         };
         for turn in 0..BATCH {
-            if self.used_up() || child.stage() != Stage::Running {
+            let accepting = child.accepting.load(Ordering::Acquire);
+            if !accepting || self.used_up() || child.stage() != Stage::Running {
                 return;
             }
             match admit(&child.load()) {

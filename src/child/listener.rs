@@ -113,7 +113,6 @@ impl Listener {
         let mut events = Vec::new();
         let status = child.parking.poll(
             &mut self.poller,
-            now_us,
             || child.earliest(&fixed),
             |event| events.push(event),
         );

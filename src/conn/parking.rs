@@ -6,6 +6,7 @@
 use super::queues::{Key, Queues, Wait};
 use super::slot_handles::{Parked, Queued, Running};
 use super::slot_pollset::{ConnPollset, Event, Poller};
+use crate::host::clock;
 use crate::host::log::{log_server, Level};
 use crate::host::scoreboard::ConnectionCounts;
 use crate::host::status::Status;
@@ -162,7 +163,6 @@ impl Parking {
     pub fn poll(
         &self,
         poller: &mut Poller,
-        now_us: u64,
         earliest: impl Fn() -> Option<u64>,
         ready: impl FnMut(Event),
     ) -> Status {
@@ -175,7 +175,7 @@ impl Parking {
             }
             until = again;
         }
-        let timeout = until.map(|u| u.saturating_sub(now_us));
+        let timeout = until.map(|u| u.saturating_sub(clock::now_us()));
         let status = self.pollset.poll(poller, timeout, ready);
         self.sleep.awake();
         status
