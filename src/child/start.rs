@@ -2,50 +2,27 @@
 
 use super::worker;
 use super::{closing, finish, listener, pools, timed, Child, CHILD};
+use crate::config::birth::Birth;
 use crate::config::settings::settings;
 use crate::conn::ledger::Ledger;
 use crate::conn::parking::Parking;
 use crate::conn::slot_pollset::{ConnPollset, Poller};
-use crate::host::bucket::Generation;
 use crate::host::child_process::{self, exit_code_fatal, exit_code_sick};
 use crate::host::listener::Bucket;
 use crate::host::log::{log_server, Level};
 use crate::host::pod::{Hear, Order, Orders, Wakeup};
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
-use crate::host::retained::{Common, MpmState};
+use crate::host::retained::MpmState;
 use crate::host::retained_data::Retained;
 use crate::host::scoreboard::{self, ChildEntry};
-use crate::host::server::{self, Server};
+use crate::host::server;
 use crate::host::status::Status;
 use crate::host::thread::{self, Thread, ThreadAttributes};
 use crate::host::{clock, hooks, signals, startup};
-use crate::policy::limits::Limits;
 use crate::sync::handoff::Handoff;
 use crate::sync::phase::{Phase, Stage};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
-
-/// What the parent gives to a new child.
-pub struct Birth {
-    /// The configuration's pool.
-    pub pconf: Pool,
-    /// The main server.
-    pub server: Server,
-    /// httpd's retained data.
-    pub common: Common,
-    /// Limits in force.
-    pub limits: Limits,
-    /// Buckets and broadcasts.
-    pub generation: &'static Generation,
-    /// Place in the scoreboard.
-    pub slot: i32,
-    /// Index of its bucket.
-    pub bucket: usize,
-    /// The control process; `None` when this is it.
-    pub parent_pid: Option<i32>,
-    /// In a single-process server, called before the process ends.
-    pub before_exit: Option<fn()>,
-}
 
 /// How long an ending child waits for handlers that do not return.
 const END_WAIT_US: u64 = 1_500 * clock::MS;

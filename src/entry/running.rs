@@ -1,6 +1,7 @@
 //! Hooks of the running server: run, query, timed callbacks.
 
 use crate::child;
+use crate::config::birth::Birth;
 use crate::config::settings::settings;
 use crate::host::c::{
     ap_mpm_callback_fn_t, apr_pool_t, apr_status_t, apr_time_t, c_int, c_void, server_rec, DONE, OK,
@@ -13,7 +14,7 @@ use crate::host::retained_data::Retained;
 use crate::host::scoreboard;
 use crate::host::server::{self, Server};
 use crate::host::status::Status;
-use crate::parent::{self, After, Newborn};
+use crate::parent::{self, After};
 use crate::policy::query::{answer, Facts};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,20 +48,8 @@ pub unsafe extern "C" fn on_mpm(
     })
 }
 
-fn run_child(newborn: Newborn) -> ! {
-    guard::or_abort(|| {
-        child::start::run(child::start::Birth {
-            pconf: newborn.pconf,
-            server: newborn.server,
-            common: newborn.common,
-            limits: newborn.limits,
-            generation: newborn.generation,
-            slot: newborn.slot,
-            bucket: newborn.bucket,
-            parent_pid: newborn.parent_pid,
-            before_exit: newborn.before_exit,
-        })
-    })
+fn run_child(birth: Birth) -> ! {
+    guard::or_abort(|| child::start::run(birth))
 }
 
 /// # Safety

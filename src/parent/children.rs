@@ -1,6 +1,7 @@
 //! One child is made, one has ended.
 
-use super::{Newborn, Parent};
+use super::Parent;
+use crate::config::birth::Birth;
 use crate::config::settings::settings;
 use crate::host::child_process::{self, Forked, ReapedChild};
 use crate::host::clock::{self, MS, SECOND};
@@ -52,11 +53,11 @@ impl Parent {
         }
         if settings().one_process() {
             note_started(slot, child_process::own_pid());
-            (self.child_main)(self.newborn(slot, None));
+            (self.child_main)(self.birth(slot, None));
         }
         let parent_pid = child_process::own_pid();
         match child_process::fork() {
-            Ok(Forked::Child) => (self.child_main)(self.newborn(slot, Some(parent_pid))),
+            Ok(Forked::Child) => (self.child_main)(self.birth(slot, Some(parent_pid))),
             Ok(Forked::Parent(pid)) => {
                 let _ = self.fork_failing.observe(false, 0, 0);
                 note_started(slot, pid);
@@ -79,8 +80,8 @@ impl Parent {
     }
 
     /// `parent_pid`: none in a single-process server.
-    fn newborn(&self, slot: i32, parent_pid: Option<i32>) -> Newborn {
-        Newborn {
+    fn birth(&self, slot: i32, parent_pid: Option<i32>) -> Birth {
+        Birth {
             pconf: self.pconf,
             server: self.server,
             common: self.common,

@@ -18,6 +18,7 @@ mod handover;
 mod maintain;
 mod supervise;
 
+use crate::config::birth::ChildMain;
 use crate::config::settings::settings;
 use crate::host::bucket::{self, Generation};
 use crate::host::hooks;
@@ -43,32 +44,6 @@ pub enum After {
     /// A module refused to start.
     Failed,
 }
-
-/// What a new child is given; see `child::start::Birth`.
-pub struct Newborn {
-    /// The configuration's pool.
-    pub pconf: Pool,
-    /// The main server.
-    pub server: Server,
-    /// httpd's retained data.
-    pub common: Common,
-    /// Limits in force.
-    pub limits: Limits,
-    /// Buckets and broadcasts.
-    pub generation: &'static Generation,
-    /// Place in the scoreboard.
-    pub slot: i32,
-    /// Index of its bucket.
-    pub bucket: usize,
-    /// This control process; `None` when the child is in it.
-    pub parent_pid: Option<i32>,
-    /// In a single-process server, to be called before the process ends.
-    pub before_exit: Option<fn()>,
-}
-
-/// Runs a child in the process it is called in; never returns. Given by
-/// `entry`, since parent and child know nothing of each other.
-pub type ChildMain = fn(Newborn) -> !;
 
 /// The control process under one configuration.
 struct Parent {
