@@ -36,7 +36,7 @@ sub import {
     return $class->export_to_level(1, $class, @names);
 }
 
-# Marks an assertion that httpd's own event MPM is known to fail: cases.md, part 2, or README.md.
+# Marks an assertion that httpd's own event MPM is known to fail; the README of the project lists them.
 sub beyond { my ($name) = @_; return "$name [beyond mpm_event]" }
 
 # The server that all test files share, as a MPMTest::Server that is never started or stopped here.
