@@ -16,6 +16,8 @@ declare -A PACKAGES=(
           nghttp2-client openssl procps wrk'
   [serve]='curl'
   [soak]='curl openssl wrk'
+  [upstream]='dpkg-dev libanyevent-perl libanyevent-websocket-client-perl libcgi-pm-perl libhttp-dav-perl
+          liblwp-protocol-https-perl libprotocol-http2-perl libwww-perl'
   [valgrind]='curl openssl valgrind'
 )
 
