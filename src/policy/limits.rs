@@ -151,8 +151,8 @@ pub struct Checked {
 pub fn check(wanted: Wanted, first: FirstSeen) -> Checked {
     let mut corrections = Vec::new();
     let notes = &mut corrections;
-    let server_limit = check_server_limit(wanted.server_limit, first.server_limit, notes);
-    let thread_limit = check_thread_limit(wanted.thread_limit, first.thread_limit, notes);
+    let server_limit = SERVER_LIMIT.check(wanted.server_limit, first.server_limit, notes);
+    let thread_limit = THREAD_LIMIT.check(wanted.thread_limit, first.thread_limit, notes);
     let threads_per_child = check_threads_per_child(wanted.threads_per_child, thread_limit, notes);
     let max_request_workers =
         check_max_workers(wanted.max_request_workers, threads_per_child, notes);
@@ -196,32 +196,42 @@ fn recorded(first: i32, max: i32) -> Option<i32> {
     (1..=max).contains(&first).then_some(first)
 }
 
-fn check_server_limit(asked: i32, first: i32, notes: &mut Vec<Correction>) -> i32 {
-    if asked > MAX_SERVER_LIMIT {
-        notes.push(Correction::ServerLimitTooHigh { asked });
-    } else if asked < 1 {
-        notes.push(Correction::ServerLimitTooLow { asked });
-    }
-    let asked = asked.clamp(1, MAX_SERVER_LIMIT);
-    let kept = recorded(first, MAX_SERVER_LIMIT).unwrap_or(asked);
-    if kept != asked {
-        notes.push(Correction::ServerLimitChanged { asked, kept });
-    }
-    kept
+/// What to say of a limit that holds from the first start until the server is stopped.
+struct FixedLimit {
+    max: i32,
+    too_high: fn(asked: i32) -> Correction,
+    too_low: fn(asked: i32) -> Correction,
+    changed: fn(asked: i32, kept: i32) -> Correction,
 }
 
-fn check_thread_limit(asked: i32, first: i32, notes: &mut Vec<Correction>) -> i32 {
-    if asked > MAX_THREAD_LIMIT {
-        notes.push(Correction::ThreadLimitTooHigh { asked });
-    } else if asked < 1 {
-        notes.push(Correction::ThreadLimitTooLow { asked });
+const SERVER_LIMIT: FixedLimit = FixedLimit {
+    max: MAX_SERVER_LIMIT,
+    too_high: |asked| Correction::ServerLimitTooHigh { asked },
+    too_low: |asked| Correction::ServerLimitTooLow { asked },
+    changed: |asked, kept| Correction::ServerLimitChanged { asked, kept },
+};
+
+const THREAD_LIMIT: FixedLimit = FixedLimit {
+    max: MAX_THREAD_LIMIT,
+    too_high: |asked| Correction::ThreadLimitTooHigh { asked },
+    too_low: |asked| Correction::ThreadLimitTooLow { asked },
+    changed: |asked, kept| Correction::ThreadLimitChanged { asked, kept },
+};
+
+impl FixedLimit {
+    fn check(&self, asked: i32, first: i32, notes: &mut Vec<Correction>) -> i32 {
+        if asked > self.max {
+            notes.push((self.too_high)(asked));
+        } else if asked < 1 {
+            notes.push((self.too_low)(asked));
+        }
+        let asked = asked.clamp(1, self.max);
+        let kept = recorded(first, self.max).unwrap_or(asked);
+        if kept != asked {
+            notes.push((self.changed)(asked, kept));
+        }
+        kept
     }
-    let asked = asked.clamp(1, MAX_THREAD_LIMIT);
-    let kept = recorded(first, MAX_THREAD_LIMIT).unwrap_or(asked);
-    if kept != asked {
-        notes.push(Correction::ThreadLimitChanged { asked, kept });
-    }
-    kept
 }
 
 fn check_threads_per_child(asked: i32, thread_limit: i32, notes: &mut Vec<Correction>) -> i32 {

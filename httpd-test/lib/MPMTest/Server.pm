@@ -24,6 +24,7 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX qw(WNOHANG _exit);
 use Test::Builder;
+use Test::More import => [qw(is_deeply unlike)];
 use Time::HiRes qw(sleep time);
 use MPMTest::Backend;
 use MPMTest::Conn;
@@ -578,6 +579,18 @@ sub processes {
         push @rows, \%row;
     }
     return @rows;
+}
+
+# ---- the usual end of a subtest, as assertions; crashed => 1: some child was meant to crash
+
+sub ends_well {
+    my ($self, %o) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $end = $self->stop;
+    is_deeply [ @$end{qw(exit killed leftover)} ], [ 0, 0, [] ], 'ends with 0, by itself, with no child left';
+    is_deeply [ $self->child_events_faults(stopped => 1) ], [], 'the counts of children add up';
+    unlike $self->error_log, qr/exit signal/, 'nobody crashed' unless $o{crashed};
+    return;
 }
 
 # ---- processes

@@ -17,15 +17,6 @@ sub server {
         mpm => { %mpm, %{ $o{mpm} || {} } });
 }
 
-sub ends_well {
-    my ($s, %o) = @_;
-    my $end = $s->stop;
-    is_deeply [ @$end{qw(exit killed leftover)} ], [ 0, 0, [] ], 'ends with 0, by itself, with no child left';
-    is_deeply [ $s->child_events_faults(stopped => 1) ], [], 'the counts of children add up';
-    unlike $s->error_log, qr/exit signal/, 'nobody crashed' unless $o{crashed};
-    return;
-}
-
 # The number of connections that each child has served: pid => number of requests in the access log.
 sub served {
     my ($s) = @_;
@@ -49,7 +40,7 @@ subtest 'MaxConnectionsPerChild' => sub {
     my @status;
     for (1 .. 12) { $keep->request('/?keep'); push @status, $keep->response->{status} }
     is_deeply \@status, [ (200) x 12 ], 'requests on one connection count as one';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'MaxConnectionsPerChild under load' => sub {
@@ -66,7 +57,7 @@ subtest 'MaxConnectionsPerChild under load' => sub {
     $times{ $n->{$_} // 0 }++ for gone_pids($s);
     is_deeply [ keys %times ], [50], 'each child that ended had served exactly 50 connections';
     # PR 65592: a child that ends itself is taken off the active ones once.
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'messages about children' => sub {
@@ -77,7 +68,7 @@ subtest 'messages about children' => sub {
         'started';
     ok $s->graceful(old_gone => 1), 'graceful restart';
     ok $s->log_like(qr/Child 1 stopped: pid $pids[1], gen 0, active \d\/4, total \d\/\d\/8, quiescing [012]$/m, 5), 'stopped';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'children that are killed are replaced' => sub {
@@ -104,7 +95,7 @@ subtest 'children that are killed are replaced' => sub {
     ok wait_until { $s->children == 4 } 5;
     is scalar($s->children), 4, 'the third follows at the next tick';
     is scalar(grep { $s->get('/')->{status} == 200 } 1 .. 20), 20, 'and all serve';
-    ends_well($s, crashed => 1);
+    $s->ends_well(crashed => 1);
 };
 
 # A httpd under other resource limits.
@@ -134,7 +125,7 @@ SKIP: {
     }
     unlink @cores;
     ok wait_until { $s->children && $s->answers } 5;
-    ends_well($s, crashed => 1);
+    $s->ends_well(crashed => 1);
 };
 
 subtest 'PR 65626: after a peak the server shrinks' => sub {
@@ -150,7 +141,7 @@ subtest 'PR 65626: after a peak the server shrinks' => sub {
         ok wait_until { ($s->status->{IdleWorkers} // 0) == 3 } 3;    # the fourth answers
         is scalar(grep { $s->get('/')->{status} == 200 } 1 .. 10), 10, 'and serves';
     }
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'PR 53555: slow requests of old children over a reload' => sub {
@@ -175,7 +166,7 @@ subtest 'PR 53555: slow requests of old children over a reload' => sub {
     ok wait_until { !grep { $old{$_} } $s->children } 10;
     is scalar(grep { $old{$_} } $s->children), 0, 'the old children are gone';
     is scalar($s->release(@new, $more)), 5, 'all are answered';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'a finishing child ends its idle connections' => sub {
@@ -192,7 +183,7 @@ subtest 'a finishing child ends its idle connections' => sub {
     is scalar($s->release($slow)), 1, 'with a request that is answered then';
     $slow->{conn}->close;
     ok wait_until { !grep { $_ == $pid } $s->children } 10;
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'messages about capacity' => sub {
@@ -209,7 +200,7 @@ subtest 'messages about capacity' => sub {
     is $s->log_count(qr/AH00484/), 1, 'said once';
     is $s->log_count(qr/AH10159/), 1, 'said once';
     is scalar($s->release(@holds)), 4, 'all are answered';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'growth is exponential, and bounded' => sub {
@@ -241,7 +232,7 @@ subtest 'growth is exponential, and bounded' => sub {
         push @over, "$e->{pid}: $n{ $e->{gen} }" if $n{ $e->{gen} } > $e->{active_limit};
     }
     is_deeply \@over, [], 'in no generation more than MaxRequestWorkers asks for';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'an idle child sleeps' => sub {

@@ -12,14 +12,6 @@ my %mpm = (ServerLimit => 8, ThreadLimit => 16, ThreadsPerChild => 4, MaxRequest
 
 sub server { my (%o) = @_; return MPMTest::Server->new(backend => 1, %o, mpm => { %mpm, %{ $o{mpm} || {} } }) }
 
-sub ends_well {
-    my ($s) = @_;
-    my $end = $s->stop;
-    is_deeply [ @$end{qw(exit killed leftover)} ], [ 0, 0, [] ], 'ends with 0, by itself, with no child left';
-    is_deeply [ $s->child_events_faults(stopped => 1) ], [], 'the counts of children add up';
-    return unlike $s->error_log, qr/exit signal/, 'nobody crashed';
-}
-
 subtest 'no request is lost over restarts under load' => sub {
     my $s = server(conf => "KeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout 30\n");
     ok($s->start, 'started') or return;
@@ -36,7 +28,7 @@ subtest 'no request is lost over restarts under load' => sub {
     is $count->{$_}, 0, "$_: none" for qw(refused bad partial late died);
     is $count->{lost}, 0, 'lost (sent, and answered by the end of the connection): none';
     cmp_ok $count->{slowest}, '<', 5, 'no answer took long';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'a request on a kept connection of a finishing child is answered' => sub {
@@ -62,7 +54,7 @@ subtest 'a request on a kept connection of a finishing child is answered' => sub
     my %old = map { $_ => 1 } @old;
     ok wait_until { !grep { $old{$_} } $s->children } 10;
     is_deeply [ grep { $old{$_} } $s->children ], [], 'long before KeepAliveTimeout the old children are gone';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'what is under way is finished' => sub {
@@ -92,7 +84,7 @@ subtest 'what is under way is finished' => sub {
     $_->close for $big, $half, $hold->{conn};
     ok wait_until { !grep { $old{$_} } $s->children } 10;
     is_deeply [ grep { $old{$_} } $s->children ], [], 'and then the old children go';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest '20 graceful and 5 hard restarts' => sub {
@@ -112,7 +104,7 @@ subtest '20 graceful and 5 hard restarts' => sub {
     cmp_ok $rss{25} - $rss{5}, '<', 1024, 'and it has grown by less than 1 MB';
     diag "parent's rss after 1, 5, 25 restarts: @rss{1, 5, 25} kB; fds @fds{1, 5, 25}";
     is scalar($s->children), 1, 'one child';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'all workers busy' => sub {
@@ -137,7 +129,7 @@ subtest 'all workers busy' => sub {
         ok wait_until { !grep { $old{$_} } $s->children } 10;
         is_deeply [ grep { $old{$_} } $s->children ], [], 'the old children are gone';
         is $s->get('/')->{status}, 200, 'and it serves';
-        ends_well($s);
+        $s->ends_well;
     }
 };
 
@@ -153,7 +145,7 @@ subtest 'restarts in quick succession' => sub {
             ok wait_until { !grep { $_->{old_gen} } $s->processes } 15;
             my @now = $s->processes;
             ok @now && !grep({ $_->{old_gen} } @now), "@$case, $gap s apart: one generation is left, and it serves";
-            ends_well($s);
+            $s->ends_well;
         }
     }
 };
@@ -199,7 +191,7 @@ subtest 'new settings are in force' => sub {
     $s->configure(conf => $s->{conf} . "KeepAlive Off\nRedirect 410 /gone\n");
     ok $s->graceful, 'other changes';
     is $s->get('/gone')->{status}, 410, 'are in force as well';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'a quiet server answers at once after a graceful restart' => sub {

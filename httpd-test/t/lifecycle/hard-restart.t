@@ -15,14 +15,6 @@ sub server {
         mpm => { %mpm, %{ $o{mpm} || {} } });
 }
 
-sub ends_well {
-    my ($s) = @_;
-    my $end = $s->stop;
-    is_deeply [ @$end{qw(exit killed leftover)} ], [ 0, 0, [] ], 'ends with 0, by itself, with no child left';
-    is_deeply [ $s->child_events_faults(stopped => 1) ], [], 'the counts of children add up';
-    return unlike $s->error_log, qr/exit signal/, 'nobody crashed';
-}
-
 subtest 'everything ends, and a new generation serves' => sub {
     my $s = server();
     ok($s->start, 'started') or return;
@@ -43,7 +35,7 @@ subtest 'everything ends, and a new generation serves' => sub {
     unlike $log, qr/AH00493/, 'not taken for a graceful one';
     is $s->status->{ParentServerMPMGeneration}, 1, 'the next generation';
     is $s->slurp('httpd.pid'), $s->pid . "\n", 'pid file';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'busy workers do not hold it up' => sub {
@@ -55,7 +47,7 @@ subtest 'busy workers do not hold it up' => sub {
     my $took = time - $begin;
     cmp_ok $took, '<', 5, sprintf 'within 5 s (%.2f), although handlers wait for a backend', $took;
     ok $_->{conn}->eof_within(1), 'a request under way is broken off' for @holds;
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'PR 66004: repeated restarts keep the counts right' => sub {
@@ -76,7 +68,7 @@ subtest 'PR 66004: repeated restarts keep the counts right' => sub {
     is scalar(@holds), 16, 'children are still spawned, up to MaxRequestWorkers' or return;
     is scalar($s->children), 4, 'and not above';
     is scalar($s->release(@holds)), 16, 'all are answered';
-    ends_well($s);
+    $s->ends_well;
 };
 
 subtest 'under load' => sub {
@@ -91,7 +83,7 @@ subtest 'under load' => sub {
     my $count = $load->finish;
     cmp_ok $count->{ok}, '>', 300, 'requests were answered in between';
     is $count->{$_}, 0, "$_: none" for qw(bad late died);
-    ends_well($s);
+    $s->ends_well;
 };
 
 done_testing;
