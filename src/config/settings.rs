@@ -105,17 +105,8 @@ impl Settings {
 
     /// The limits in force.
     pub fn limits(&self) -> Limits {
-        let w = self.wanted();
-        Limits {
-            start_servers: w.start_servers,
-            server_limit: w.server_limit,
-            thread_limit: w.thread_limit,
-            threads_per_child: w.threads_per_child,
-            min_spare_threads: w.min_spare_threads,
-            max_spare_threads: w.max_spare_threads,
-            max_request_workers: w.max_request_workers,
-            active_children_limit: self.active_children_limit.load(Acquire),
-        }
+        self.wanted()
+            .in_force(self.active_children_limit.load(Acquire))
     }
 
     /// AsyncRequestWorkerFactor.

@@ -135,6 +135,23 @@ impl Limits {
     }
 }
 
+impl Wanted {
+    /// These settings, in force together with a limit of active children.
+    #[must_use]
+    pub fn in_force(self, active_children_limit: i32) -> Limits {
+        Limits {
+            server_limit: self.server_limit,
+            thread_limit: self.thread_limit,
+            threads_per_child: self.threads_per_child,
+            max_request_workers: self.max_request_workers,
+            start_servers: self.start_servers,
+            min_spare_threads: self.min_spare_threads,
+            max_spare_threads: self.max_spare_threads,
+            active_children_limit,
+        }
+    }
+}
+
 /// What the check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -3,8 +3,6 @@
 //! Other modules lean on them: keep-alive is refused when the state can't be queried, mod_status, mod_http2, mod_proxy and
 //! mod_ssl size their pools by the limits. So the set is exactly event's, and any other code is left unanswered.
 
-/// The MPM is not capable of it (`AP_MPMQ_NOT_SUPPORTED`).
-pub const NOT_SUPPORTED: i32 = 0;
 /// A fixed number (`AP_MPMQ_STATIC`).
 pub const STATIC: i32 = 1;
 /// A changing number (`AP_MPMQ_DYNAMIC`).
