@@ -1,5 +1,5 @@
 //! Finds the server through `apxs` and `apr-1-config`, runs bindgen over
-//! `include/wrapper.h` and compiles `include/shim.c`.
+//! `include/wrapper.h` and compiles `include/*.c`.
 //!
 //! `APXS=/path/to/apxs` selects a server other than the one on `PATH`.
 
@@ -98,7 +98,14 @@ fn generate_bindings(flags: &[String], out_dir: &std::path::Path) {
 }
 
 fn main() {
-    for input in ["wrapper.h", "shim.h", "shim.c", "commands.c"] {
+    for input in [
+        "wrapper.h",
+        "shim.h",
+        "shim.c",
+        "commands.c",
+        "newer.h",
+        "newer.c",
+    ] {
         println!("cargo::rerun-if-changed=include/{input}");
     }
     println!("cargo::rerun-if-env-changed=APXS");
@@ -113,12 +120,13 @@ fn main() {
     let mut shim = cc::Build::new();
     shim.file("include/shim.c")
         .file("include/commands.c")
+        .file("include/newer.c")
         .include("include")
         .warnings(true);
     for flag in &flags {
         shim.flag(flag);
     }
     if let Err(e) = shim.try_compile("mre_shim") {
-        fail(&format!("cannot compile include/shim.c: {e}; install gcc"));
+        fail(&format!("cannot compile include/*.c: {e}; install gcc"));
     }
 }

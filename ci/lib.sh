@@ -12,12 +12,16 @@ export LC_ALL=C
 # Debian's apache2 package would start a server on port 80: apache2-bin holds all that is needed here.
 declare -A PACKAGES=(
   [build]='ca-certificates gcc libc6-dev libclang-dev apache2-bin apache2-dev pkg-config'
-  [test]='curl libapache2-mod-perl2 libapache2-mod-perl2-dev libio-socket-ssl-perl make media-types
-          nghttp2-client openssl procps wrk'
+  [test]='curl libapache2-mod-fcgid libapache2-mod-perl2 libapache2-mod-perl2-dev libio-socket-ssl-perl make media-types
+          libapache2-mod-qos libapache2-mod-security2 libapache2-mod-wsgi-py3 libfcgi-perl libpcre3 libsystemd-dev nghttp2-client
+          openssl procps wrk'
   [serve]='curl'
   [soak]='curl openssl wrk'
-  [upstream]='dpkg-dev libanyevent-perl libanyevent-websocket-client-perl libcgi-pm-perl libhttp-dav-perl
-          liblwp-protocol-https-perl libprotocol-http2-perl libwww-perl'
+  [source]='dpkg-dev'
+  [versions]='libpcre2-dev'
+  [upstream]='apache2-utils libanyevent-perl libanyevent-websocket-client-perl libapparmor1 libcgi-pm-perl
+          libdatetime-perl libfcgi-perl libhttp-dav-perl libltdl7 liblwp-protocol-https-perl libodbc2
+          libprotocol-http2-perl libwrap0 libwww-perl openssl perl-doc php-cli'
   [valgrind]='curl openssl valgrind'
 )
 
@@ -78,6 +82,38 @@ find_mpm() {
   local name
   name=$(basename "$MODULE" .so)
   SYMBOL=${SYMBOL:-${name#mod_}_module}
+}
+
+# apache_source: the folder with Debian's source package of apache2, fetched once. The system's own list of packages stays
+# as it is.
+apache_source() {
+  local dir=$TARGET_DIR/apache-source list=/etc/apt/sources.list.d/debian.sources apt version
+  if [[ -f $dir/complete ]]; then
+    echo "$dir"
+    return
+  fi
+  rm -rf "$dir"
+  mkdir -p "$dir/lists/partial"
+  if [[ -f $list ]]; then
+    sed 's/^Types: deb$/Types: deb-src/' "$list" >"$dir/apt.sources" # apt goes by the ending
+    list=$dir/apt.sources
+  else
+    sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >"$dir/apt.list"
+    list=$dir/apt.list
+  fi
+  apt=(-q -o Dir::Etc::SourceList="$list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$dir/lists"
+    -o APT::Sandbox::User=root)
+  apt-get "${apt[@]}" update >/dev/null || die 'no list of source packages: is the mirror there?'
+  # The newest may be announced and not there yet.
+  for version in $(apt-cache "${apt[@]}" showsrc apache2 | sed -n 's/^Version: //p' | sort -rVu); do
+    rm -f "$dir"/apache2_*
+    if (cd "$dir" && apt-get "${apt[@]}" source --download-only "apache2=$version") >/dev/null 2>&1; then
+      touch "$dir/complete"
+      echo "$dir"
+      return
+    fi
+  done
+  die 'no source package of apache2 can be had'
 }
 
 # --- a private server -----------------------------------------------------------------------------
@@ -190,22 +226,25 @@ stop_server() {
   return 1
 }
 
-# debian_etc DIR: a copy of Debian's /etc/apache2 with what a fresh installation enables. From the package where the
-# machine has only apache2-bin.
+# debian_files: sets DEB, below which the files of Debian's package apache2 are: / where it is installed, else a copy.
+DEB=
+debian_files() {
+  [[ ! $DEB ]] || return 0
+  if [[ -f /etc/apache2/apache2.conf ]]; then return; fi
+  DEB=$TMP/deb
+  mkdir "$DEB"
+  (
+    cd "$DEB"
+    apt-get -o APT::Sandbox::User=root download -q apache2
+    dpkg-deb -x apache2_*.deb .
+  ) </dev/null >/dev/null
+}
+
+# debian_etc DIR: a copy of Debian's /etc/apache2 with what a fresh installation enables.
 debian_etc() {
   local dir=$1 name
-  if [[ -f /etc/apache2/apache2.conf ]]; then
-    cp -a /etc/apache2 "$dir"
-  else
-    mkdir "$TMP/deb"
-    (
-      cd "$TMP/deb"
-      apt-get -o APT::Sandbox::User=root download -q apache2
-      dpkg-deb -x apache2_*.deb .
-    ) </dev/null >/dev/null
-    mv "$TMP/deb/etc/apache2" "$dir"
-    rm -r "$TMP/deb"
-  fi
+  debian_files
+  cp -a "$DEB/etc/apache2" "$dir"
   rm -rf "$dir"/{mods,sites,conf}-enabled "$dir"/mods-available/mpm_rust_event.* "$dir/mpm_rust_event.saved"
   mkdir "$dir"/{mods,sites,conf}-enabled
   for name in access_compat alias auth_basic authn_core authn_file authz_core authz_host authz_user autoindex deflate \

@@ -24,11 +24,13 @@ const char *mre_set_max_clients(cmd_parms *cmd, void *dir, const char *arg);
 const char *mre_set_worker_factor(cmd_parms *cmd, void *dir, const char *arg);
 
 /*
- * ListenTCPDeferAccept came with 2.4.66. Weak, so that one binary also loads
- * into older servers; the table then goes without the directive, as theirs do.
+ * ListenTCPDeferAccept came with 2.4.66, ListenCoresBucketsRatio with 2.4.17.
+ * Weak, so that one binary also loads into older servers; the table then goes
+ * without the directive, as theirs do.
  */
 __attribute__((weak)) AP_DECLARE_NONSTD(const char *)
 ap_set_listentcpdeferaccept(cmd_parms *cmd, void *dummy, const char *arg);
+#pragma weak ap_set_listencbratio
 
 /* The directives of httpd's own listener code, spelled out rather than taken
  * from LISTEN_COMMANDS, whose set depends on the headers of the build. */
@@ -78,11 +80,15 @@ command_rec mre_commands[] = {
     {NULL}
 };
 
-/* Runs when the module is loaded, before httpd reads the table. */
+/* Runs when the module is loaded, before httpd reads the table: directives
+ * whose function the server lacks leave it. */
 __attribute__((constructor)) static void trim_commands(void)
 {
-    const size_t last = sizeof(mre_commands) / sizeof(mre_commands[0]) - 2;
+    command_rec *from, *to = mre_commands;
 
-    if (!&ap_set_listentcpdeferaccept)
-        memset(&mre_commands[last], 0, sizeof(mre_commands[last]));
+    for (from = mre_commands; from->name; from++) {
+        if (from->AP_TAKE1)
+            *to++ = *from;
+    }
+    memset(to, 0, (from - to) * sizeof(*to));
 }

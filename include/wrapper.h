@@ -31,4 +31,10 @@
 #include "apr_thread_proc.h"
 #include "apr_version.h"
 
+#if !AP_MODULE_MAGIC_AT_LEAST(20120211, 135)
+/* Names that 2.4.63 gave to numbers that were there before. */
+enum { CONN_STATE_KEEPALIVE, CONN_STATE_PROCESSING };
+#endif
+
+#include "newer.h"
 #include "shim.h"

@@ -5,7 +5,7 @@ use crate::entry::{configuration, connections, optional, running};
 use crate::host::c::apr_pool_t;
 use crate::host::hooks::{self, Hooks};
 use crate::host::identity::{self, ModuleRecord};
-use crate::host::{bucket, guard, optional as functions};
+use crate::host::{bucket, guard, optional as functions, server};
 
 /// For `LoadModule mpm_rust_event_module .../mod_mpm_rust_event.so`.
 #[no_mangle]
@@ -24,6 +24,10 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
     guard::hook((), || {
         identity::settle([&mpm_rust_event_module, &mpm_event_module]);
         guard::install_panic_log();
+        if server::missing_function().is_some() {
+            hooks::register_refusal(Some(configuration::refuse_config), Some(running::on_mpm));
+            return;
+        }
         bucket::forget();
         settings().reset(false);
         settings().set_announced(false);

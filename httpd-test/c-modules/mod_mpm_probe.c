@@ -124,15 +124,25 @@ static int conn_handler(request_rec *r)
 
 static int counters_handler(request_rec *r)
 {
+    conn_rec *c = r->connection;
+    int child, thread;
+
+    find_slot(c->master ? c->master : c, &child, &thread);
     ap_rprintf(r, "pid: %" APR_PID_T_FMT "\n", getpid());
     ap_rprintf(r, "pre_connection: %u\n",
                apr_atomic_read32(&probe_counters.pre_connection));
+    ap_rprintf(r, "incomplete: %u\n",
+               apr_atomic_read32(&probe_counters.incomplete));
     ap_rprintf(r, "process_connection: %u\n",
                apr_atomic_read32(&probe_counters.process_connection));
     ap_rprintf(r, "suspend: %u\n",
                apr_atomic_read32(&probe_counters.suspend));
     ap_rprintf(r, "resume: %u\n", apr_atomic_read32(&probe_counters.resume));
     ap_rprintf(r, "closed: %u\n", apr_atomic_read32(&probe_counters.closed));
+    if (child >= 0) {
+        ap_rprintf(r, "suspended_now: %u\n",
+                   ap_get_scoreboard_process(child)->suspended);
+    }
     return OK;
 }
 
@@ -267,6 +277,10 @@ static const struct {
     { "/probe/timers/result", probe_timers_result_handler },
     { "/probe/thread", probe_thread_handler },
     { "/probe/resume", probe_resume_handler },
+    { "/probe/exit", probe_exit_handler },
+    { "/probe/crash", probe_crash_handler },
+    { "/probe/scribble", probe_scribble_handler },
+    { "/probe/kernel", probe_kernel_handler },
 };
 
 static int probe_handler(request_rec *r)
@@ -336,11 +350,13 @@ static void on_child_init(apr_pool_t *p, server_rec *s)
     probe_timers_child_init(p, s, conf);
 }
 
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 110)
 static void on_child_stopping(apr_pool_t *p, int graceful)
 {
     log_event(ap_server_conf, "child_stopping",
               apr_psprintf(p, " graceful=%d", graceful));
 }
+#endif
 
 /* ---- configuration ---- */
 
@@ -402,7 +418,9 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_status(on_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_end_generation(on_end_generation, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(on_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 110)
     ap_hook_child_stopping(on_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+#endif
     probe_states_register_hooks(p);
 }
 

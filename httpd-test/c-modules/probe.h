@@ -22,6 +22,7 @@
 #include "util_filter.h"
 
 #include "apr_atomic.h"
+#include "apr_lib.h"
 #include "apr_optional.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
@@ -32,6 +33,15 @@
 #define PROBE_HAS_WAITIO 1
 #else
 #define PROBE_HAS_WAITIO 0
+/* what 2.4.63 calls them */
+#define CONN_STATE_KEEPALIVE CONN_STATE_CHECK_REQUEST_LINE_READABLE
+#define CONN_STATE_PROCESSING CONN_STATE_READ_REQUEST_LINE
+#endif
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
+#define PROBE_IS_OUTGOING(c) ((c)->outgoing)
+#else
+#define PROBE_IS_OUTGOING(c) 0
 #endif
 
 extern module AP_MODULE_DECLARE_DATA mpm_probe_module;
@@ -65,6 +75,7 @@ typedef struct {
 /* Counters of this process, shown by /probe/counters. */
 typedef struct {
     volatile apr_uint32_t pre_connection;
+    volatile apr_uint32_t incomplete; /* there without what a hook may use */
     volatile apr_uint32_t process_connection;
     volatile apr_uint32_t suspend;
     volatile apr_uint32_t resume;
@@ -81,6 +92,11 @@ apr_int64_t probe_arg_int(request_rec *r, const char *name,
                           apr_int64_t otherwise);
 const char *probe_arg(request_rec *r, const char *name, const char *otherwise);
 
+/* probe_faults.c */
+int probe_exit_handler(request_rec *r);
+int probe_crash_handler(request_rec *r);
+int probe_scribble_handler(request_rec *r);
+
 /* probe_timers.c */
 int probe_timers_handler(request_rec *r);
 int probe_timers_result_handler(request_rec *r);
@@ -93,5 +109,8 @@ const char *probe_mode_parse(const char *name, probe_mode_e *mode);
 int probe_resume_handler(request_rec *r);
 void probe_states_register_hooks(apr_pool_t *p);
 void probe_states_post_config(apr_pool_t *p);
+
+/* probe_conns.c */
+int probe_kernel_handler(request_rec *r);
 
 #endif

@@ -199,9 +199,13 @@ static void resume_by_timer(void *baton)
     }
 }
 
-/* Suspends, and answers each line when it is processed again. */
+/*
+ * Suspends, and answers each line when it is processed again. In the modes that
+ * read first, a line that is a number says for how many milliseconds.
+ */
 static int suspend_round(conn_rec *c, probe_conn_t *pc)
 {
+    int ms = SUSPEND_MS;
     char *line;
 
     if (!APR_RETRIEVE_OPTIONAL_FN(mpm_rust_event_resume_suspended)) {
@@ -231,6 +235,9 @@ static int suspend_round(conn_rec *c, probe_conn_t *pc)
             c->cs->state = CONN_STATE_LINGER;
             return OK;
         }
+        if (apr_isdigit(*line)) {
+            ms = atoi(line);
+        }
     }
     if (pc->mode == PROBE_SUSPEND || pc->mode == PROBE_SUSPEND_EARLY) {
         pc->suspended_at = probe_now();
@@ -243,7 +250,7 @@ static int suspend_round(conn_rec *c, probe_conn_t *pc)
         apr_sleep(apr_time_from_msec(EARLY_MS));
     }
     else {
-        ap_mpm_register_timed_callback(apr_time_from_msec(SUSPEND_MS),
+        ap_mpm_register_timed_callback(apr_time_from_msec(ms),
                                        resume_by_timer, c);
     }
     return OK;
@@ -325,7 +332,7 @@ static int on_pre_connection(conn_rec *c, void *csd)
     const probe_config_t *conf =
         ap_get_module_config(c->base_server->module_config, &mpm_probe_module);
 
-    if (!c->master && !c->outgoing) {
+    if (!c->master && !PROBE_IS_OUTGOING(c)) {
         probe_conn_t *pc = apr_pcalloc(c->pool, sizeof(*pc));
 
         pc->mode = conf->mode;
@@ -335,6 +342,9 @@ static int on_pre_connection(conn_rec *c, void *csd)
         }
         ap_set_module_config(c->conn_config, &mpm_probe_module, pc);
         apr_atomic_inc32(&probe_counters.pre_connection);
+        if (!c->cs || !c->sbh || !c->current_thread) {
+            apr_atomic_inc32(&probe_counters.incomplete);
+        }
         apr_pool_cleanup_register(c->pool, NULL, on_close,
                                   apr_pool_cleanup_null);
     }

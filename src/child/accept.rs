@@ -30,8 +30,12 @@ pub(super) struct Acceptor {
     out_of_resources: Onset,
     /// Since when accepting has stopped for want of room.
     blocked_since_us: Option<u64>,
-    /// Since when no worker has been seen idle, while accepting has stopped.
+    /// Since when no worker has been seen idle, but for moments, while accepting has stopped.
     busy_since_us: Option<u64>,
+    /// When it was last looked whether accepting can go on.
+    looked_us: u64,
+    /// Since when a worker has been seen free.
+    free_since_us: Option<u64>,
 }
 
 /// Accepting rests while the system is out of a resource.
@@ -54,8 +58,10 @@ const RESOURCE_PAUSE_US: u64 = 50 * MS;
 const LONGEST_PAUSE_US: u64 = 1_000 * MS;
 /// A lack that comes and goes is logged once in this time.
 const LOG_GAP_MS: u64 = 60_000;
-/// How often a child that stays busy looks whether to close idle connections.
+/// How often a child that has stopped accepting looks whether to close idle connections.
 const SHED_EVERY_US: u64 = SHED_AFTER_MS * MS;
+/// Workers that were free for less than this, in microseconds, have been busy all the time.
+const CALM_US: u64 = 100 * MS;
 /// Accepts per wake-up: enough to batch a burst, few enough that other
 /// children and other events have their turn.
 const BATCH: usize = 16;
@@ -75,6 +81,8 @@ impl Acceptor {
             out_of_resources: Onset::default(),
             blocked_since_us: None,
             busy_since_us: None,
+            looked_us: 0,
+            free_since_us: None,
         }
     }
 
@@ -85,14 +93,11 @@ impl Acceptor {
 
     /// When the listener must look here again.
     pub(super) fn next_deadline_us(&self, child: &Child) -> Option<u64> {
-        if child.stage() != Stage::Running {
+        if child.stage() != Stage::Running || child.accepting.load(Ordering::Acquire) {
             return None;
         }
-        let shed = self.busy_since_us.map(|since| since + SHED_EVERY_US);
-        [self.pause.map(|p| p.until_us), shed]
-            .into_iter()
-            .flatten()
-            .min()
+        let look = self.looked_us + SHED_EVERY_US;
+        Some(self.pause.map_or(look, |p| p.until_us.min(look)))
     }
 
     /// MaxConnectionsPerChild has been reached.
@@ -184,7 +189,7 @@ impl Acceptor {
     fn block(&mut self, child: &Child, why: Verdict, now_us: u64) {
         log_stop(child, why);
         stop(child);
-        self.blocked_since_us = Some(now_us);
+        self.blocked_since_us.get_or_insert(now_us);
         self.reconsider(child, now_us);
     }
 
@@ -193,26 +198,41 @@ impl Acceptor {
         if child.accepting.load(Ordering::Acquire) || child.stage() != Stage::Running {
             return;
         }
+        self.looked_us = now_us;
         if self.pause.is_some_and(|pause| pause.holds(child, now_us)) {
             return;
         }
         // The watch first: a worker that idles after this look wakes the listener.
         child.handoff.set_idle_watch(true);
         let load = child.load();
+        self.note_workers(load.idle_workers, now_us);
         if accept_change(&load) == AcceptChange::Resume {
             return self.resume(child, now_us);
         }
         self.pause = None;
-        if load.idle_workers == 0 {
-            self.busy_since_us.get_or_insert(now_us);
-        } else {
+    }
+
+    /// Sees whether workers stay busy.
+    fn note_workers(&mut self, idle: u32, now_us: u64) {
+        if idle > 0 {
+            self.free_since_us.get_or_insert(now_us);
+            return;
+        }
+        let free_since = self.free_since_us.take();
+        if free_since.is_some_and(|since| now_us.saturating_sub(since) >= CALM_US) {
+            // Accepting has stopped all the same: both times begin anew.
+            self.blocked_since_us = Some(now_us);
             self.busy_since_us = None;
         }
+        self.busy_since_us.get_or_insert(now_us);
     }
 
     /// How many idle keep-alive connections to close for others' sake, now
     /// that workers stay busy.
     pub(super) fn keepalives_to_shed(&mut self, child: &Child, now_us: u64) -> u32 {
+        if child.accepting.load(Ordering::Acquire) || self.free_since_us.is_some() {
+            return 0;
+        }
         let for_ms = |since: Option<u64>| since.map_or(0, |s| now_us.saturating_sub(s) / MS);
         let busy_for_ms = for_ms(self.busy_since_us);
         if busy_for_ms < SHED_AFTER_MS {
@@ -230,8 +250,6 @@ impl Acceptor {
 
     fn resume(&mut self, child: &Child, now_us: u64) {
         self.pause = None;
-        self.blocked_since_us = None;
-        self.busy_since_us = None;
         child.handoff.set_idle_watch(false);
         log_server!(
             Level::Debug,
@@ -257,7 +275,8 @@ impl Acceptor {
                 log_server!(
                     Level::Err,
                     status,
-                    "rust_event: can't watch the listening sockets"
+                    "rust_event: can't watch the listening sockets: has each Listen address been bound (see the \
+                     messages of the start)?"
                 );
                 self.rest(child, now_us);
             }

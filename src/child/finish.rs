@@ -7,16 +7,20 @@
 //! client are woken by shutting its socket down, and the process is gone within
 //! moments, whatever a handler does.
 
-use super::listener::DRAIN_US;
 use super::Child;
 use crate::config::settings::settings;
-use crate::host::clock;
+use crate::host::clock::{self, MS};
 use crate::host::retained::MpmState;
 use crate::host::scoreboard::{Quiescing, WorkerStatus};
 use crate::host::signals;
 use crate::host::socket::shut_down_descriptor;
+use crate::policy::reload::drain_ms;
 use crate::sync::phase::Stage;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How long idle connections may bring a request when the child ends for itself: its configuration, and so its helper processes,
+/// go on.
+pub(super) const DRAIN_US: u64 = drain_ms(false) * MS;
 
 /// How many of the child's threads have still to end.
 pub(super) struct Exits(AtomicU32);
@@ -44,10 +48,10 @@ impl Exits {
 
 impl Child {
     /// Begins to finish gracefully; from any thread. The main thread tells
-    /// the modules.
-    pub(super) fn finish(&self) {
+    /// the modules. Idle connections may bring a request for `drain_us`.
+    pub(super) fn finish(&self, drain_us: u64) {
         // The window first: who sees the phase sees it open.
-        let until = clock::now_us() + DRAIN_US;
+        let until = clock::now_us() + drain_us;
         let _ = self
             .drain_until_us
             .compare_exchange(0, until, Ordering::AcqRel, Ordering::Acquire);

@@ -20,7 +20,14 @@ impl Worker {
         if !conn.linger_started() {
             conn.set_state(State::Linger);
             conn.begin_linger();
-            socket.set_timeout_us(SHORT_LINGER_US as i64);
+            socket.set_timeout_us(match conn.expired() {
+                // It has not read for all of Timeout, or owes us nothing and we owe it nothing: no worker waits for it.
+                Some(Wait::Write | Wait::KeepAlive) => 0,
+                _ => SHORT_LINGER_US as i64,
+            });
+            if conn.expired() == Some(Wait::KeepAlive) {
+                conn.conn().ask_for_short_linger();
+            }
             if conn.conn().start_lingering_close() {
                 conn.tell_suspended();
                 return self.close(conn);

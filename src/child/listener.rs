@@ -1,13 +1,19 @@
 //! The listener thread: waits for events, and sees to everything that is due.
 
 use super::accept::{self, Acceptor};
+use super::finish::DRAIN_US;
 use super::{Child, Work};
 use crate::conn::slot_pollset::{Event, Poller};
+use crate::host::child_process::pause_us;
 use crate::host::clock::{self, MS};
 use crate::host::log::{log_server, Level};
 use crate::host::status::Status;
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
+
+/// A poll that fails is tried again after a pause, so often in a row.
+const POLL_ATTEMPTS: u32 = 50;
+const POLL_PAUSE_US: u64 = 100 * MS;
 
 /// How many expired connections are taken out under one hold of the lock.
 const EXPIRE_BATCH: usize = 256;
@@ -19,6 +25,8 @@ struct Listener {
     /// The time that the last sleep was to end at. A later one doesn't replace
     /// it: then the next connection that parks needs no wake-up.
     sleep_until_us: Option<u64>,
+    /// How many polls in a row have failed.
+    failed_polls: u32,
 }
 
 /// Runs until the child has no connection left after it has begun to finish.
@@ -28,6 +36,7 @@ pub(super) fn run(child: &'static Child, poller: Poller) {
         poller,
         acceptor: Acceptor::new(child),
         sleep_until_us: None,
+        failed_polls: 0,
     };
     listener.acceptor.start(child, clock::now_us());
     while listener.turn() {}
@@ -45,7 +54,7 @@ impl Listener {
                 Status::SUCCESS,
                 "Stopping process due to MaxConnectionsPerChild"
             );
-            child.finish();
+            child.finish(DRAIN_US);
         }
         let stage = child.stage();
         if stage != Stage::Running {
@@ -116,22 +125,33 @@ impl Listener {
             || child.earliest(&fixed),
             |event| events.push(event),
         );
-        if status != Status::SUCCESS && !status.interrupted() && !status.timed_out() {
-            log_server!(
-                Level::Crit,
-                status,
-                "apr_pollset_poll failed.  Attempting to shutdown process gracefully"
-            );
-            match child.stage() {
-                Stage::Running => child.finish(),
-                // It doesn't get better: what is there can't be served.
-                Stage::Finishing | Stage::Ending => child.end(),
-            }
+        if status == Status::SUCCESS || status.interrupted() || status.timed_out() {
+            self.failed_polls = 0;
+        } else {
+            self.poll_failed(status);
         }
         let now_us = clock::now_us();
         for event in events {
             self.dispatch(event, now_us);
         }
+    }
+
+    /// The child finishes, in peace: requests are in their handlers. It ends when even that can't be done.
+    fn poll_failed(&mut self, status: Status) {
+        let child = self.child;
+        if self.failed_polls == 0 {
+            log_server!(
+                Level::Crit,
+                status,
+                "apr_pollset_poll failed.  Attempting to shutdown process gracefully"
+            );
+        }
+        self.failed_polls += 1;
+        child.finish(DRAIN_US);
+        if self.failed_polls > POLL_ATTEMPTS {
+            child.end();
+        }
+        pause_us(POLL_PAUSE_US);
     }
 
     fn dispatch(&mut self, event: Event, now_us: u64) {
@@ -168,6 +188,3 @@ impl Child {
         fixed.iter().copied().chain(changing).flatten().min()
     }
 }
-
-/// How long idle connections of a finishing child may still bring a request.
-pub(super) const DRAIN_US: u64 = 1_000 * MS;

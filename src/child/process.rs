@@ -77,6 +77,11 @@ impl Worker {
     /// Serves a connection that is ready, or whose time is over.
     pub(super) fn serve_connection(&self, conn: Running) {
         self.note_serving(conn.socket().map_or(-1, Socket::descriptor));
+        // Once lingering has begun the connection is shut down, whatever still comes.
+        let was_idle = conn.expired() == Some(Wait::KeepAlive) && !conn.linger_started();
+        if was_idle && conn.socket().is_some_and(Socket::has_input) {
+            conn.revive();
+        }
         let first = match conn.state() {
             Some(s) if s.is_lingering() => Step::Linger(conn),
             Some(State::WriteCompletion) if !conn.conn().has_clogging_filters() => {
@@ -163,15 +168,19 @@ impl Worker {
                 "AH00470: network write failure in core output filter"
             );
         }
+        let finishing = self.child.stage() != Stage::Running;
+        let drain_open = self.drain_open();
+        // No event will tell of it any more: the connection would be closed over a request that is there.
+        let arrived = finishing && !drain_open && conn.socket().is_some_and(Socket::has_input);
         let next = after_flush(&Flushed {
             failed: flushed != Status::SUCCESS,
             output_pending: c.output_pending(),
             want_read: conn.sense() == Sense::WantRead,
             keepalive: c.keepalive_wanted(),
             aborted: c.aborted(),
-            input_pending: c.input_pending(),
-            finishing: self.child.stage() != Stage::Running,
-            drain_open: self.drain_open(),
+            input_pending: c.input_pending() || arrived,
+            finishing,
+            drain_open,
         });
         match next {
             AfterFlush::Linger => {

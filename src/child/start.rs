@@ -14,7 +14,7 @@ use crate::host::pod::{Hear, Order, Orders, Wakeup};
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
 use crate::host::retained::MpmState;
-use crate::host::retained_data::Retained;
+use crate::host::retained_data::former;
 use crate::host::scoreboard::{self, ChildEntry};
 use crate::host::server;
 use crate::host::status::Status;
@@ -95,8 +95,8 @@ pub fn run(birth: Birth) -> ! {
 fn close_what_is_others(birth: &Birth) {
     if let Some(broadcasts) = birth.generation.broadcasts {
         broadcasts.only_listen();
-        for former in &Retained::get().former {
-            if let Some((_, kept)) = former.get() {
+        for place in former() {
+            if let Some((_, kept)) = place.get() {
                 kept.close();
             }
         }
@@ -113,10 +113,11 @@ fn close_what_is_others(birth: &Birth) {
 
 /// Makes what the child's threads share, and publishes it.
 fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
-    let fail = |what: &str, status| {
-        log_server!(Level::Alert, status, "{what}");
+    let fail_as = |level, what: &str, status| {
+        log_server!(level, status, "{what}");
         exit_code_fatal()
     };
+    let fail = |what: &str, status| fail_as(Level::Alert, what, status);
     let short = Status::general();
     let runtime = birth
         .pconf
@@ -129,7 +130,8 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         .ok_or_else(exit_code_fatal)?;
     let threads = birth.limits.threads_per_child.max(1) as u32;
     let (pollset, poller) = make_pollset(bucket.listeners, threads, runtime).map_err(|status| {
-        fail(
+        fail_as(
+            Level::Err,
             "AH03103: apr_pollset_create with Thread Safety failed.",
             status,
         )
@@ -264,7 +266,8 @@ fn listen_to_parent(child: &Child, birth: &Birth) {
             }
         };
         match orders.wait(&child.main_wakeup, hear, timeout_ms) {
-            Some(Order::Finish) => child.finish(),
+            Some(Order::Finish) => child.finish(birth.drain_us),
+            Some(Order::FinishOne) => child.finish(finish::DRAIN_US),
             Some(Order::End) => child.end(),
             None => {}
         }

@@ -23,6 +23,8 @@ pub struct Birth {
     pub slot: i32,
     /// Index of its bucket.
     pub bucket: usize,
+    /// How long its idle connections may bring a request once it finishes, in microseconds.
+    pub drain_us: u64,
     /// The control process; `None` when this is it.
     pub parent_pid: Option<i32>,
     /// In a single-process server, called before the process ends.

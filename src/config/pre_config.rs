@@ -1,11 +1,12 @@
 //! Before the configuration is read: defaults, and leaving the terminal.
 
 use super::settings::settings;
-use crate::host::log::{log_console, Level};
+use crate::host::log::{log_console, log_server, Level};
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
 use crate::host::retained::{Common, MpmState};
 use crate::host::retained_data::Retained;
+use crate::host::status::Status;
 use crate::host::{bucket, listener, server, startup};
 use std::ffi::CStr;
 
@@ -75,6 +76,19 @@ pub fn run(pconf: Pool, plog: Pool) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Says why this server can't be served.
+pub fn refuse_server(missing: &CStr) -> Refused {
+    let (major, minor, patch) = server::revision();
+    log_console!(
+        Level::Crit,
+        Status::SUCCESS,
+        "rust_event: httpd {major}.{minor}.{patch} has no {}(), which this module needs: load the mod_mpm_event that \
+         came with it, or update httpd to 2.4.33 or newer",
+        missing.to_string_lossy()
+    );
+    Refused
+}
+
 /// Finds out before the terminal is left whether children will have a pollset.
 fn check_pollset(plog: Pool) -> Result<(), Refused> {
     let created = plog.with_subpool(c"mpm_pollset_check", |pool| {
@@ -83,7 +97,7 @@ fn check_pollset(plog: Pool) -> Result<(), Refused> {
     match created {
         Some(Ok(())) => Ok(()),
         Some(Err(status)) => {
-            log_console!(
+            log_server!(
                 Level::Crit,
                 status,
                 "AH00495: Couldn't create a Thread Safe Pollset. Is it supported on your \
@@ -97,7 +111,7 @@ fn check_pollset(plog: Pool) -> Result<(), Refused> {
 
 fn detach(mode: &Mode) -> Result<(), Refused> {
     startup::detach(!mode.keep_terminal).ok().map_err(|status| {
-        log_console!(Level::Crit, status, "AH00496: apr_proc_detach failed");
+        log_server!(Level::Crit, status, "AH00496: apr_proc_detach failed");
         Refused
     })
 }

@@ -5,7 +5,7 @@
 //! of it, so no `&mut` to it ever exists; all fields are cells.
 
 use super::ledger::{Also, Ledger};
-use super::queues::Key;
+use super::queues::{Key, Wait};
 use crate::host::connection::{Conn, SharedState};
 use crate::host::pollset::{self, PollEntry};
 use crate::host::pool::Pool;
@@ -82,7 +82,8 @@ pub struct Slot {
     pub(super) key: Cell<Key>,
     pub(super) lingering_since_us: Cell<u64>,
     pub(super) linger_started: Cell<bool>,
-    pub(super) linger_over: Cell<bool>,
+    /// What its time was over for, once it was.
+    pub(super) expired: Cell<Option<Wait>>,
     pub(super) told_suspended: Cell<bool>,
     pub(super) counted: Cell<Option<Also>>,
     pub(super) suspension: Suspension,
@@ -118,7 +119,7 @@ impl Slot {
             key: Cell::new(Key::NONE),
             lingering_since_us: Cell::new(0),
             linger_started: Cell::new(false),
-            linger_over: Cell::new(false),
+            expired: Cell::new(None),
             told_suspended: Cell::new(false),
             counted: Cell::new(None),
             suspension: Suspension::new(),

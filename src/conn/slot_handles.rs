@@ -123,9 +123,21 @@ impl Running {
         self.slot().timeouts.get()
     }
 
-    /// Counts the connection as lingering, once.
+    /// Counts the connection as something else than open, as well.
     pub fn count_as(&self, also: Also) {
         self.slot().count_as(Some(also));
+    }
+
+    /// What the connection's time was over for; `None`: it is here for another reason.
+    pub fn expired(&self) -> Option<Wait> {
+        self.slot().expired.get()
+    }
+
+    /// An idle connection that was to be closed goes on: a request has come after all.
+    pub fn revive(&self) {
+        self.slot().expired.set(None);
+        self.slot().count_as(None);
+        self.set_state(State::Processing);
     }
 
     /// Whether lingering close has begun.
@@ -245,14 +257,9 @@ impl Parked {
     pub fn expired(self, wait: Wait) -> Queued {
         // SAFETY: the handle owns the slot.
         let slot = unsafe { self.0.as_ref() };
-        match wait {
-            Wait::Linger | Wait::ShortLinger => slot.linger_over.set(true),
-            Wait::Io | Wait::Write => slot.set_state(State::Linger),
-            Wait::KeepAlive => {
-                // It owes us nothing and we owe it nothing: no long farewell.
-                slot.conn().ask_for_short_linger();
-                slot.set_state(State::Linger);
-            }
+        slot.expired.set(Some(wait));
+        if !matches!(wait, Wait::Linger | Wait::ShortLinger) {
+            slot.set_state(State::Linger);
         }
         // In no queue and with no worker, it is closing all the same.
         slot.count_as(Some(Also::Lingering));
@@ -270,9 +277,9 @@ impl Queued {
     /// thread serves it, for none does.
     pub fn if_over(self) -> Result<Running, Queued> {
         // SAFETY: the handle owns the slot.
-        match unsafe { self.0.as_ref() }.linger_over.get() {
-            true => Ok(Running(self.0)),
-            false => Err(self),
+        match unsafe { self.0.as_ref() }.expired.get() {
+            Some(Wait::Linger | Wait::ShortLinger) => Ok(Running(self.0)),
+            _ => Err(self),
         }
     }
 

@@ -28,6 +28,23 @@ pub unsafe extern "C" fn on_pre_config(
     })
 }
 
+/// In place of the former on a server that can't be served.
+///
+/// # Safety
+/// Called by httpd.
+pub unsafe extern "C" fn refuse_config(
+    _pconf: *mut apr_pool_t,
+    _plog: *mut apr_pool_t,
+    _ptemp: *mut apr_pool_t,
+) -> c_int {
+    guard::hook(FAILED, || {
+        if let Some(missing) = server::missing_function() {
+            let pre_config::Refused = pre_config::refuse_server(missing);
+        }
+        FAILED
+    })
+}
+
 /// # Safety
 /// Called by httpd.
 pub unsafe extern "C" fn on_check_config(

@@ -22,7 +22,7 @@ pub fn fork() -> Result<Forked, Status> {
         -1 => Err(Status::last_os_error()),
         0 => {
             // SAFETY: first call in the new process; gives the thread its identity.
-            unsafe { sys::ap_thread_current_after_fork() };
+            unsafe { sys::mre_thread_current_after_fork() };
             Ok(Forked::Child)
         }
         pid => Ok(Forked::Parent(pid)),

@@ -131,7 +131,7 @@ impl Conn {
     /// Runs the pre_connection hooks and the core's own part.
     pub fn run_pre_connection(&self, socket: Socket) -> c_int {
         // SAFETY: as above.
-        unsafe { sys::ap_pre_connection(self.as_ptr(), socket.as_ptr().cast()) }
+        unsafe { sys::mre_pre_connection(self.as_ptr(), socket.as_ptr().cast()) }
     }
 
     /// Runs the process_connection hooks.

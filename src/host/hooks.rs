@@ -72,6 +72,17 @@ pub fn register(hooks: &Hooks) {
     }
 }
 
+/// Registers, on a server that can't be served, just what stops its start: httpd has an MPM, and its configuration is
+/// refused before any directive takes effect.
+pub fn register_refusal(pre_config: sys::ap_HOOK_pre_config_t, mpm: sys::ap_HOOK_mpm_t) {
+    let none = ptr::null();
+    // SAFETY: as above; every 2.4 has both hooks.
+    unsafe {
+        sys::ap_hook_pre_config(pre_config, none, none, FIRST);
+        sys::ap_hook_mpm(mpm, none, none, MIDDLE);
+    }
+}
+
 /// Runs pre_mpm, which creates the scoreboard. Whether it succeeded.
 pub fn run_pre_mpm(process_pool: Pool) -> bool {
     // SAFETY: the pool is live.
@@ -112,5 +123,5 @@ pub fn run_child_init(pchild: Pool, server: Server) {
 /// Runs child_stopping.
 pub fn run_child_stopping(pchild: Pool, graceful: bool) {
     // SAFETY: the pool is live.
-    unsafe { sys::ap_run_child_stopping(pchild.as_ptr(), graceful.into()) }
+    unsafe { sys::mre_run_child_stopping(pchild.as_ptr(), graceful.into()) }
 }

@@ -12,6 +12,7 @@ pub mod command;
 pub mod connection;
 pub mod filter;
 pub mod guard;
+pub mod helpers;
 pub mod hooks;
 pub mod identity;
 pub mod listener;

@@ -25,6 +25,8 @@ use std::ptr::{self, NonNull};
 pub enum Order {
     /// Finish what is there, then end (graceful).
     Finish,
+    /// The same as the one child that is too many: the configuration goes on.
+    FinishOne,
     /// End now.
     End,
 }
@@ -79,7 +81,7 @@ impl Pod {
     fn take(self) -> Option<Order> {
         // SAFETY: the pod is live; the read doesn't block.
         match unsafe { sys::ap_mpm_podx_check(self.0.as_ptr()) } as u32 {
-            sys::AP_MPM_PODX_GRACEFUL => Some(Order::Finish),
+            sys::AP_MPM_PODX_GRACEFUL => Some(Order::FinishOne),
             sys::AP_MPM_PODX_RESTART => Some(Order::End),
             _ => None,
         }
@@ -143,7 +145,7 @@ impl Broadcasts {
     /// Tells all children of the generation.
     pub fn tell(&self, order: Order) {
         set_pipe(match order {
-            Order::Finish => self.finish[1],
+            Order::Finish | Order::FinishOne => self.finish[1],
             Order::End => self.end[1],
         });
     }
@@ -194,7 +196,7 @@ impl KeptBroadcasts {
     /// Tells all children of that generation.
     pub fn tell(self, order: Order) {
         set_pipe(match order {
-            Order::Finish => self.finish,
+            Order::Finish | Order::FinishOne => self.finish,
             Order::End => self.end,
         });
     }

@@ -76,6 +76,9 @@ impl Pollset {
             if let (Status::SUCCESS, Some(set)) = (last, NonNull::new(set)) {
                 return Ok(Pollset(set));
             }
+            if last != Status::not_implemented() {
+                break; // this system has it, and says why not now
+            }
         }
         Err(last)
     }

@@ -1,10 +1,11 @@
 //! What must outlive the unloading of the module at a restart.
 //!
 //! Plain integers in httpd's retained memory, reached as relaxed atomics: the
-//! parent writes on its one thread, children inherit a copy. The key carries
-//! the layout's version: a new build of this module that is put in place under
-//! a running server and loaded by a graceful restart starts afresh rather than
-//! misread an older layout.
+//! parent writes on its one thread, children inherit a copy. A newer build of
+//! this module may be put in place under a running server and loaded by a
+//! graceful restart, and has to find the children of the older one. So what
+//! stands under a key keeps its layout: what a later version needs besides gets
+//! a key of its own.
 
 use super::pod::KeptBroadcasts;
 use super::pool::Pool;
@@ -14,7 +15,7 @@ use std::ffi::CStr;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 
-const KEY: &CStr = c"mpm_rust_event_module:1";
+const KEY: &CStr = c"mpm_rust_event_module";
 
 /// Former generations that can be told separately; with more overlapping
 /// restarts than that, the oldest one's place is taken.
@@ -50,6 +51,17 @@ impl KeptGeneration {
     }
 }
 
+/// What the control process knows of the child in a slot, whatever a child has made of the scoreboard.
+#[repr(C)]
+pub struct ChildRecord {
+    /// Process id; 0: the slot is free.
+    pub pid: AtomicI32,
+    /// Its generation.
+    pub generation: AtomicI32,
+    /// 1: finishing, and no longer among the active children.
+    pub finishing: AtomicI32,
+}
+
 /// The retained data; all-zero is its first state.
 #[repr(C)]
 pub struct Retained {
@@ -65,10 +77,43 @@ pub struct Retained {
     pub active_children: AtomicI32,
     /// Maintenance rounds left without exponential growth, after a reload.
     pub hold_off: AtomicI32,
-    spawn_rates: AtomicPtr<AtomicI32>,
-    spawn_rates_len: AtomicI32,
-    /// Former generations that may still have children.
-    pub former: [KeptGeneration; KEPT_GENERATIONS],
+    spawn_rates: RetainedArray<AtomicI32>,
+    records: RetainedArray<ChildRecord>,
+}
+
+/// An array in memory of the global pool; all-zero is the empty one.
+#[repr(C)]
+struct RetainedArray<T> {
+    first: AtomicPtr<T>,
+    len: AtomicI32,
+}
+
+impl<T> RetainedArray<T> {
+    fn get(&self) -> &[T] {
+        let first = self.first.load(Relaxed);
+        if first.is_null() {
+            return &[];
+        }
+        // SAFETY: set together with its length by `set`, in memory that lives as long as the process.
+        unsafe { std::slice::from_raw_parts(first, self.len.load(Relaxed) as usize) }
+    }
+
+    /// # Safety
+    /// `first` begins `len` initialised values in memory of the global pool.
+    unsafe fn set(&self, first: NonNull<T>, len: usize) {
+        self.first.store(first.as_ptr(), Relaxed);
+        self.len.store(len as i32, Relaxed);
+    }
+}
+
+const FORMER_KEY: &CStr = c"mpm_rust_event_module:former";
+
+/// Former generations that may still have children.
+pub fn former() -> &'static [KeptGeneration; KEPT_GENERATIONS] {
+    // SAFETY: integers: all-zero is valid; the key names the layout.
+    let (data, _) = unsafe { get_or_create::<[KeptGeneration; KEPT_GENERATIONS]>(FORMER_KEY) };
+    // SAFETY: lives as long as the process; every field is atomic.
+    unsafe { data.as_ref() }
 }
 
 impl Retained {
@@ -108,12 +153,7 @@ impl Retained {
 
     /// Spawn rate per bucket. Empty before `resize_spawn_rates`.
     pub fn spawn_rates(&self) -> &[AtomicI32] {
-        let rates = self.spawn_rates.load(Relaxed);
-        if rates.is_null() {
-            return &[];
-        }
-        // SAFETY: set together with its length by `resize_spawn_rates`, in memory of the global pool.
-        unsafe { std::slice::from_raw_parts(rates, self.spawn_rates_len.load(Relaxed) as usize) }
+        self.spawn_rates.get()
     }
 
     /// Makes room for `buckets` rates. New buckets begin with the highest rate
@@ -131,7 +171,24 @@ impl Retained {
             // SAFETY: within the memory just allocated, which nobody else knows yet.
             unsafe { ptr::write(new.as_ptr().add(i), AtomicI32::new(rate)) };
         }
-        self.spawn_rates.store(new.as_ptr(), Relaxed);
-        self.spawn_rates_len.store(buckets as i32, Relaxed);
+        // SAFETY: just allocated from the global pool, which the caller gives, and written.
+        unsafe { self.spawn_rates.set(new, buckets) };
+    }
+
+    /// A record for each slot. Empty before `make_records`.
+    pub fn records(&self) -> &[ChildRecord] {
+        self.records.get()
+    }
+
+    /// Makes the records at the first start; ServerLimit can't change after it.
+    pub fn make_records(&self, slots: usize, pool: Pool) {
+        if !self.records().is_empty() {
+            return;
+        }
+        // SAFETY: all-zero is a valid record; the caller gives the global pool.
+        unsafe {
+            self.records
+                .set(pool.alloc_zeroed::<ChildRecord>(slots), slots)
+        };
     }
 }

@@ -145,7 +145,10 @@ impl ChildEntry {
         field!(self.score, keep_alive, AtomicU32).store(counts.keep_alive, Relaxed);
         field!(self.score, suspended, AtomicU32).store(counts.suspended, Relaxed);
         if has_wait_io() {
-            field!(self.score, wait_io, AtomicU32).store(counts.wait_io, Relaxed);
+            // SAFETY: this server's entry has the field, one mapped and aligned word.
+            let wait_io =
+                unsafe { AtomicU32::from_ptr(sys::mre_process_wait_io(self.score.as_ptr())) };
+            wait_io.store(counts.wait_io, Relaxed);
         }
     }
 

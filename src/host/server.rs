@@ -125,6 +125,15 @@ pub fn revision() -> (i32, i32, i32) {
     (v.major, v.minor, v.patch)
 }
 
+/// A function that this module can't do without and the server, being older than 2.4.33, lacks.
+pub fn missing_function() -> Option<&'static CStr> {
+    // SAFETY: null or a static string.
+    unsafe {
+        let name = sys::mre_missing_function();
+        (!name.is_null()).then(|| CStr::from_ptr(name))
+    }
+}
+
 /// Whether the command line defines `name` (`httpd -D name`).
 pub fn defined(name: &CStr) -> bool {
     // SAFETY: a NUL-terminated name.
@@ -169,13 +178,4 @@ pub fn graceful_shutdown_timeout() -> i32 {
 pub fn reset_extended_status() {
     // SAFETY: httpd's own setting; the single-threaded phase before the configuration is read.
     unsafe { sys::ap_extended_status = 0 }
-}
-
-/// Whether a module is loaded whose work is done by a helper process that ends
-/// with each configuration: there is no saying of it but by name.
-pub fn has_helper_process() -> bool {
-    [c"mod_cgid.c", c"mod_fcgid.c", c"mod_wsgi.c"]
-        .into_iter()
-        // SAFETY: a C string; looks through httpd's list of modules.
-        .any(|name| unsafe { !sys::ap_find_linked_module(name.as_ptr()).is_null() })
 }

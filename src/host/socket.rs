@@ -58,6 +58,21 @@ impl Socket {
         unsafe { sys::apr_socket_opt_set(self.as_ptr(), sys::APR_INCOMPLETE_READ as i32, 0) };
     }
 
+    /// Whether something can be read now; the end of the stream doesn't count.
+    pub fn has_input(self) -> bool {
+        let mut byte = 0u8;
+        // SAFETY: the buffer has the length given; a closed descriptor fails.
+        let got = unsafe {
+            libc::recv(
+                self.descriptor(),
+                (&raw mut byte).cast(),
+                1,
+                libc::MSG_PEEK | libc::MSG_DONTWAIT,
+            )
+        };
+        got > 0
+    }
+
     /// Reads and discards until nothing is left, or a few megabytes, so that
     /// the limit on lingering holds for a peer that never pauses. The socket
     /// must not wait.

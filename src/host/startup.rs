@@ -61,7 +61,7 @@ pub fn log_command_line(plog: Pool, server: Server) {
 pub fn adopt_main_thread(pool: Pool) -> Status {
     let mut thread = ptr::null_mut();
     // SAFETY: the pool is the child's own, the result has a place.
-    Status(unsafe { sys::ap_thread_main_create(&mut thread, pool.as_ptr()) })
+    Status(unsafe { sys::mre_thread_main_create(&mut thread, pool.as_ptr()) })
 }
 
 /// Seeds the C library's random numbers, as event does at every start: modules

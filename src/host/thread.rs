@@ -65,7 +65,7 @@ pub fn spawn(
     let mut thread = ptr::null_mut();
     // SAFETY: attributes and pool are live; `run` takes the box exactly once.
     let rv = unsafe {
-        sys::ap_thread_create(
+        sys::mre_thread_create(
             &mut thread,
             attributes.0.as_ptr(),
             Some(run),

@@ -1,6 +1,6 @@
 //! One child is made, one has ended.
 
-use super::Parent;
+use super::{register, Parent};
 use crate::config::birth::Birth;
 use crate::config::settings::settings;
 use crate::host::child_process::{self, Forked, ReapedChild};
@@ -12,24 +12,26 @@ use crate::host::retained_data::Retained;
 use crate::host::scoreboard::{ChildEntry, Quiescing, WorkerStatus};
 use crate::host::server::Server;
 use crate::host::status::Status;
-use crate::policy::maintenance::bucket_of;
+use crate::policy::maintenance::{bucket_of, in_starting_order};
+use crate::policy::reload::drain_ms;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The child could not be made.
 pub(super) struct NotMade;
 
 impl Parent {
+    /// Slots without a child.
+    pub(super) fn free_slots(&self) -> impl Iterator<Item = usize> {
+        (0..self.limits.server_limit.max(0) as usize)
+            .filter(|&slot| ChildEntry::of(slot as i32).is_some_and(|entry| entry.pid() == 0))
+    }
+
     /// Starts up to `count` children in free slots. How many it made.
     pub(super) fn start_children(&mut self, count: i32) -> i32 {
+        let slots = in_starting_order(self.free_slots(), self.common.num_buckets());
         let mut made = 0;
-        for slot in 0..self.limits.server_limit {
-            if made >= count {
-                break;
-            }
-            if ChildEntry::of(slot).is_none_or(|entry| entry.pid() != 0) {
-                continue;
-            }
-            if self.start_child(slot).is_err() {
+        for slot in slots.into_iter().take(count.max(0) as usize) {
+            if self.start_child(slot as i32).is_err() {
                 break;
             }
             made += 1;
@@ -89,6 +91,7 @@ impl Parent {
             generation: self.generation,
             slot,
             bucket: bucket_of(slot.max(0) as usize, self.common.num_buckets()),
+            drain_us: drain_ms(self.helpers) * MS,
             parent_pid,
             before_exit: parent_pid.is_none().then_some(single_process_ends as fn()),
         }
@@ -125,6 +128,7 @@ fn note_started(slot: i32, pid: i32) {
     retained.active_children.fetch_add(1, Relaxed);
     entry.set_generation(generation);
     entry.set_pid(pid);
+    register::enter(slot, pid, generation);
     run_child_status(server, pid, generation, slot, ChildEvent::Started);
     log_server!(
         Level::Debug,
@@ -137,6 +141,7 @@ fn note_started(slot: i32, pid: i32) {
 /// A child has begun to finish: it no longer counts as active.
 pub(super) fn note_quiescing(slot: i32, entry: ChildEntry) {
     entry.set_quiescing(Quiescing::Counted);
+    register::mark_finishing(slot);
     Retained::get().active_children.fetch_sub(1, Relaxed);
     log_server!(
         Level::Debug,
@@ -183,6 +188,7 @@ pub(super) fn note_stopped(slot: i32, pid: i32, generation: i32) {
     entry.set_quiescing(Quiescing::No);
     entry.publish(&Default::default());
     entry.set_pid(0);
+    register::leave(slot);
 }
 
 /// Told by httpd when it reaps on our behalf.

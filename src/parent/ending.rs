@@ -1,7 +1,7 @@
 //! Stop, graceful stop, and the last moments before a restart.
 
 use super::children::Reaped;
-use super::{After, Parent};
+use super::{register, After, Parent};
 use crate::config::settings::settings;
 use crate::host::child_process::{is_alive, pause_us, reap_ended, reclaim_all};
 use crate::host::clock::{self, MS, SECOND};
@@ -36,6 +36,7 @@ impl Parent {
 
     fn end_all(&self) {
         self.tell_all(Order::End);
+        register::put_right();
         reclaim_all::<Reaped>();
         self.close_former_generations();
     }
@@ -56,6 +57,7 @@ impl Parent {
     fn stop_gracefully(&mut self) -> After {
         listener::close_all();
         self.tell_all(Order::Finish);
+        register::put_right();
         reap_ended::<Reaped>();
         self.farewell("AH00492: caught SIGWINCH, shutting down gracefully");
         let limit_us = server::graceful_shutdown_timeout().max(0) as u64 * SECOND;
@@ -66,6 +68,7 @@ impl Parent {
                 break;
             }
             pause_us(LOOK_EVERY_US);
+            register::put_right();
             reap_ended::<Reaped>();
         }
         self.end_all();

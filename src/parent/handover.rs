@@ -4,16 +4,14 @@
 //! new children start, so that nobody waits for a server that is there. They
 //! are told to finish when the new ones accept.
 
-use super::Parent;
+use super::{register, Parent};
 use crate::host::child_process;
-use crate::host::clock::{self, MS};
+use crate::host::clock::{self, MS, SECOND};
 use crate::host::pod::Order;
-use crate::host::retained_data::KeptGeneration;
+use crate::host::retained_data::{former, KeptGeneration};
 use crate::host::scoreboard::{ChildEntry, WorkerStatus};
-use crate::host::server;
 use crate::policy::maintenance::bucket_of;
-use crate::policy::reload::{next_step, Handover, Step};
-use std::sync::atomic::Ordering::Relaxed;
+use crate::policy::reload::{drain_ms, next_step, Handover, Step};
 
 /// How often the parent looks whether the new children are ready.
 const LOOK_EVERY_US: u64 = 5 * MS;
@@ -32,16 +30,28 @@ impl Parent {
                 .set(Some((self.common.generation(), kept))),
             Err(_) => broadcasts.tell(Order::Finish),
         }
-        if server::has_helper_process() {
-            // A request that they accept now could meet a helper that is
-            // already dead: better it waits for the new children.
+        if self.helpers {
+            // A request that they serve later would meet helpers that are dead: newcomers wait for the new children, and
+            // what is on its way has this moment.
             broadcasts.tell(Order::Finish);
+            self.pause_for_drain();
+        }
+    }
+
+    /// Waits until what is on its way to helpers has been served; not when the server is to stop.
+    fn pause_for_drain(&self) {
+        let until_us = clock::now_us() + drain_ms(true) * MS;
+        while !self.common.shutdown_pending() {
+            match until_us.saturating_sub(clock::now_us()) {
+                0 => return,
+                left => child_process::pause_us(left), // a signal ends it early
+            }
         }
     }
 
     /// A free place, or that of the oldest generation, which is told to finish.
     fn place_for_generation(&self) -> &'static KeptGeneration {
-        let former = &self.retained.former;
+        let former = former();
         if let Some(free) = former.iter().find(|f| f.get().is_none()) {
             return free;
         }
@@ -57,6 +67,7 @@ impl Parent {
     /// Waits until the new children accept, then tells the former ones to finish.
     pub(super) fn hand_over(&mut self) {
         let since_us = clock::now_us();
+        let mut tried_ms = 0;
         while !self.interrupted() {
             let waited_ms = (clock::now_us() - since_us) / MS;
             if next_step(&self.progress(waited_ms)) == Step::ReleaseOld {
@@ -69,6 +80,10 @@ impl Parent {
             } else {
                 child_process::pause_us(LOOK_EVERY_US);
             }
+            if waited_ms > tried_ms + SECOND / MS {
+                tried_ms = waited_ms;
+                self.start_missing();
+            }
         }
         // A restart that interrupts leaves them for the next generation to
         // release; a stop tells them itself.
@@ -79,14 +94,14 @@ impl Parent {
 
     /// Tells all children of former generations.
     pub(super) fn tell_former(&self, order: Order) {
-        for (_, kept) in self.retained.former.iter().filter_map(KeptGeneration::get) {
+        for (_, kept) in former().iter().filter_map(KeptGeneration::get) {
             kept.tell(order);
         }
     }
 
     /// Closes what was kept for generations that have gone.
     pub(super) fn close_former_generations(&self) {
-        for place in &self.retained.former {
+        for place in former() {
             let Some((generation, kept)) = place.get() else {
                 continue;
             };
@@ -116,23 +131,29 @@ impl Parent {
     }
 
     fn progress(&self, waited_ms: u64) -> Handover {
+        register::put_right();
         let num_buckets = self.common.num_buckets();
         let mut ready = vec![false; num_buckets.max(1) as usize];
-        let mut starting_children = 0;
         let current = self.common.generation();
-        for (slot, child) in self.children().filter(|(_, c)| c.generation() == current) {
-            if self.is_ready(child) {
-                ready[bucket_of(slot, num_buckets)] = true;
-            } else {
-                starting_children += 1;
-            }
+        let new = |(slot, child): (usize, ChildEntry)| {
+            (child.generation() == current).then_some((bucket_of(slot, num_buckets), child))
+        };
+        for (bucket, child) in self.children().filter_map(new) {
+            ready[bucket] |= self.is_ready(child);
         }
+        let starting = self
+            .children()
+            .filter_map(new)
+            .filter(|&(bucket, _)| !ready[bucket]);
+        let free = self
+            .free_slots()
+            .filter(|&slot| !ready[bucket_of(slot, num_buckets)]);
         Handover {
             ready_buckets: ready.iter().filter(|&&r| r).count() as i32,
             num_buckets,
-            starting_children,
+            starting_children: starting.count() as i32,
             wanted_children: self.limits.children_to_start(),
-            free_slots: self.limits.server_limit - self.retained.total_children.load(Relaxed),
+            free_slots: free.count() as i32,
             waited_ms,
         }
     }

@@ -10,24 +10,26 @@
 //! | `supervise` | the loop: wait, reap, keep the number right |
 //! | `maintain` | spare threads, once a second |
 //! | `handover` | from the former generation to the new one at a reload |
+//! | `register` | who the children are, whatever the scoreboard says |
 //! | `ending` | stop, graceful stop, and the last moments before a restart |
 
 mod children;
 mod ending;
 mod handover;
 mod maintain;
+mod register;
 mod supervise;
 
 use crate::config::birth::ChildMain;
 use crate::config::settings::settings;
 use crate::host::bucket::{self, Generation};
-use crate::host::hooks;
 use crate::host::log::{log_server, Level};
 use crate::host::pool::Pool;
 use crate::host::retained::{Common, MpmState};
 use crate::host::retained_data::Retained;
 use crate::host::server::{self, Server};
 use crate::host::status::Status;
+use crate::host::{helpers, hooks};
 use crate::host::{scoreboard, startup};
 use crate::policy::child_exit::Recent;
 use crate::policy::limits::Limits;
@@ -63,6 +65,8 @@ struct Parent {
     near_limit: Onset,
     scoreboard_full: Onset,
     fork_failing: Onset,
+    /// The configuration has helper processes.
+    helpers: bool,
 }
 
 /// Serves until a restart or a stop is asked for.
@@ -83,6 +87,10 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
         scoreboard::set_running_generation(common.generation());
     }
     startup::set_signals(pconf, settings().one_process());
+    if let Some(pool) = Pool::global() {
+        let slots = settings().limits().server_limit.max(0) as usize;
+        Retained::get().make_records(slots, pool);
+    }
     let limits = settings().limits().for_buckets(common.num_buckets());
     settings().set_limits(limits);
     let mut parent = Parent {
@@ -100,6 +108,7 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
         near_limit: Onset::default(),
         scoreboard_full: Onset::default(),
         fork_failing: Onset::default(),
+        helpers: helpers::any(),
     };
     if graceful {
         common.set_state(MpmState::Running); // the former children serve on
@@ -123,6 +132,7 @@ impl Parent {
             // exponential growth on that account.
             self.retained.hold_off.store(10, Relaxed);
         }
+        register::put_right();
         let wanted = self.limits.children_to_start();
         let started = self.start_children(wanted);
         self.recent.remaining_to_start = wanted - started;

@@ -1,7 +1,7 @@
 //! The loop: wait for a child to end, or a second; react; keep the number right.
 
 use super::children::note_stopped;
-use super::Parent;
+use super::{register, Parent};
 use crate::host::child_process::{self, Ended};
 use crate::host::log::{log_server, Level};
 use crate::host::scoreboard::{self, ChildEntry};
@@ -27,6 +27,7 @@ impl Parent {
     }
 
     fn second_passed(&mut self) {
+        register::put_right();
         self.close_former_generations();
         let tick = tick(self.recent);
         self.recent = tick.recent;
@@ -54,8 +55,17 @@ impl Parent {
         made
     }
 
+    /// Starts what could not be started so far.
+    pub(super) fn start_missing(&mut self) {
+        let missing = std::mem::take(&mut self.recent.remaining_to_start);
+        if missing > 0 {
+            self.start_up_to(missing);
+        }
+    }
+
     /// A child, or another process of the server's, has ended.
     pub(super) fn bury(&mut self, ended: &Ended) {
+        register::put_right();
         let slot = scoreboard::find_child(ended.pid);
         let entry = slot.and_then(ChildEntry::of);
         let generation = self.common.generation();

@@ -204,6 +204,21 @@ pub fn bucket_of(slot: usize, num_buckets: i32) -> usize {
     slot % usize::try_from(num_buckets).unwrap_or(1).max(1)
 }
 
+/// Free slots in the order in which children are started in them: one for each bucket first, then a second one.
+#[must_use]
+pub fn in_starting_order(free_slots: impl Iterator<Item = usize>, num_buckets: i32) -> Vec<usize> {
+    let mut seen = vec![0_usize; usize::try_from(num_buckets).unwrap_or(1).max(1)];
+    let mut ranked: Vec<(usize, usize)> = free_slots
+        .map(|slot| {
+            let in_bucket = &mut seen[bucket_of(slot, num_buckets)];
+            *in_bucket += 1;
+            (*in_bucket, slot)
+        })
+        .collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, slot)| slot).collect()
+}
+
 /// The sum over a bucket's slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {

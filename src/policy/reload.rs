@@ -6,6 +6,19 @@
 /// How long the old generation is kept at most for a new one that does not get ready, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 10_000;
 
+/// How long idle connections of a finishing child may still bring a request, in milliseconds.
+///
+/// With helper processes (a CGI daemon, programs that take the log) it is short: they end with the configuration, and a request
+/// that is served later would miss them. The control process waits for that time before it gives the configuration up.
+#[must_use]
+pub const fn drain_ms(helpers: bool) -> u64 {
+    if helpers {
+        150
+    } else {
+        1_000
+    }
+}
+
 /// How far the new generation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Handover {
@@ -13,11 +26,11 @@ pub struct Handover {
     pub ready_buckets: i32,
     /// Listener buckets (ListenCoresBucketsRatio). A child serves one bucket only.
     pub num_buckets: i32,
-    /// Children of the new generation that have been started and don't accept yet.
+    /// Children of the new generation that have been started, in the other buckets, and don't accept yet.
     pub starting_children: i32,
     /// How many children the new generation is to begin with (StartServers, at most what the limits allow).
     pub wanted_children: i32,
-    /// Slots of the scoreboard in which a child could still be started (ServerLimit).
+    /// Slots of those other buckets in which a child could still be started (ServerLimit).
     pub free_slots: i32,
     /// Time since the new generation's first child was to be started, in milliseconds.
     pub waited_ms: u64,

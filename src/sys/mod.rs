@@ -8,6 +8,8 @@
 #![allow(clippy::all, clippy::undocumented_unsafe_blocks)]
 #![allow(unnecessary_transmutes)]
 
+mod weak;
+
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 
 // `policy` spells these numbers out, since it may not import this layer.

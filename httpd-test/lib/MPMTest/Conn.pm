@@ -6,16 +6,24 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::IP;
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
+# host (an IPv4 or IPv6 address), port, within => seconds;  tls => {options of IO::Socket::SSL};  socket: an open one
 sub new {
     my ($class, %o) = @_;
-    my $sock = $o{socket} || IO::Socket::INET->new(PeerAddr => $o{host}, PeerPort => $o{port}, Proto => 'tcp',
-        Timeout => $o{within} // 5) or return undef;
+    my $sock = $o{socket} || _connect(%o) or return undef;
     $sock->blocking(0);
     setsockopt $sock, IPPROTO_TCP, TCP_NODELAY, 1;
     return bless { sock => $sock, in => '', port => $sock->sockport }, $class;
+}
+
+sub _connect {
+    my (%o) = @_;
+    my %to = (PeerAddr => $o{host}, PeerPort => $o{port}, Timeout => $o{within} // 5);
+    return IO::Socket::SSL->new(%to, SSL_verify_mode => 0, SSL_alpn_protocols => ['http/1.1'], %{ $o{tls} }) if $o{tls};
+    return ($o{host} =~ /:/ ? 'IO::Socket::IP' : 'IO::Socket::INET')->new(%to, Proto => 'tcp');
 }
 
 sub sock  { return $_[0]{sock} }
@@ -50,6 +58,7 @@ sub request {
     $h{'Content-Length'} //= length $o{body} if defined $o{body};
     my $text = join '', ($o{method} || 'GET') . " $path HTTP/" . ($o{version} || '1.1') . "\r\n",
         map({"$_: $h{$_}\r\n"} sort keys %h), "\r\n", $o{body} // '';
+    $self->{asked} = time;
     return $self->send($text);
 }
 
@@ -86,6 +95,7 @@ sub response {
     }
     my $none = ($o{method} // '') eq 'HEAD' || $r->{status} =~ /^(?:1..|204|304)$/;
     $r->{complete} = $none || $self->_body($r, $end);
+    $self->{answered} = time;
     $r->{error} = $self->{error} // ($self->{eof} ? 'EOF in body' : 'timeout in body') unless $r->{complete};
     return $r;
 }
@@ -125,6 +135,28 @@ sub eof_within {
     my $end = time + $within;
     while (!$self->{eof}) { defined $self->_fill($end) or return 0 }
     return 1;
+}
+
+# Goes on sending on connections that the server lingers on, until it has closed them: the times of that, undef for
+# those that it has not closed within so many seconds.
+sub drained_until {
+    my ($within, @conns) = @_;
+    my $end = time + $within;
+    my @closed;
+    while (time < $end && grep { !$closed[$_] } 0 .. $#conns) {
+        for my $i (grep { !$closed[$_] } 0 .. $#conns) { $closed[$i] = time if !$conns[$i]->send('more ', 1) }
+        sleep 0.1;
+    }
+    return @closed[ 0 .. $#conns ];
+}
+
+# How its end at the time $closed fits a timeout of so many seconds after the last response: 'in time', or what is wrong.
+sub fits {
+    my ($self, $closed, $after, $late) = @_;
+    return 'not closed' if !$closed;
+    return sprintf 'early: %.4f s', $closed - $self->{asked}    if $closed - $self->{asked} < $after;
+    return sprintf 'late: %.3f s',  $closed - $self->{answered} if $closed - $self->{answered} > $after + $late;
+    return 'in time';
 }
 
 sub buffered { return $_[0]{in} }

@@ -571,7 +571,8 @@ sub processes {
     while ($body =~ m{<tr><td>(\d+)</td>((?:<td>[^<]*</td>)+)</tr>}g) {
         my ($slot, $rest) = ($1, $2);
         my @cells = ($slot, $rest =~ m{<td>([^<]*)</td>}g);
-        splice @cells, 8, 0, 0 if @cells == 11;    # servers before 2.4.63 have no wait-io column
+        splice @cells, 6, 0, 0 if @cells == 10;    # older servers don't count graceful threads,
+        splice @cells, 8, 0, 0 if @cells == 11;    # and those before 2.4.63 have no wait-io column
         next unless @cells == 12;
         my %row;
         @row{@names} = @cells;
@@ -646,6 +647,14 @@ sub uid {
     my ($self, $pid) = @_;
     my $status = $self->slurp("/proc/$pid/status") // '';
     return $status =~ /^Uid:\s+(\d+)/m ? $1 : undef;
+}
+
+# Clock ticks (hundredths of a second) that a process has used so far.
+sub ticks {
+    my ($self, $pid) = @_;
+    my ($rest) = ($self->slurp("/proc/$pid/stat") // '') =~ /\) (.*)/ or return 0;
+    my @f = split ' ', $rest;
+    return $f[11] + $f[12];
 }
 
 sub diag_log {

@@ -19,7 +19,7 @@ use Time::HiRes qw(time);
 
 our @ISA       = ('Exporter');
 our @EXPORT_OK = qw(
-    beyond shared probe_server wait_until is_stock fields probe async conns narrow_conns close_times
+    beyond shared probe_server wait_until is_stock fields probe async async_conf conns narrow_conns close_times
     data_file md5 open_files
 );
 
@@ -77,6 +77,26 @@ sub async {
     my %names = (total => 'ConnsTotal', waitio => 'ConnsAsyncWaitIO', writing => 'ConnsAsyncWriting',
         keepalive => 'ConnsAsyncKeepAlive', closing => 'ConnsAsyncClosing', busy => 'BusyWorkers', idle => 'IdleWorkers');
     return { map { $_ => $s->{ $names{$_} } // -1 } keys %names };
+}
+
+# What lets connections wait in every way that mod_status counts: for I/O on a port of their own, for a client that does
+# not read, for the next request, and in lingering close after a refused upload to /limited/probe/digest.
+sub async_conf {
+    my ($waitio_port) = @_;
+    return <<"EOT";
+EnableSendfile On
+KeepAliveTimeout 60
+Timeout 60
+Listen 127.0.0.1:$waitio_port
+<VirtualHost 127.0.0.1:$waitio_port>
+    ProbeOddState waitio
+</VirtualHost>
+<Location "/limited">
+    SetHandler mpm-probe
+    Require all granted
+    LimitRequestBody 1000
+</Location>
+EOT
 }
 
 # $n open connections to a port of the server; dies when one cannot be made.

@@ -6,6 +6,7 @@ use Time::HiRes qw(sleep time);
 use MPMTest::Test within => 60, qw(beyond probe_server conns narrow_conns close_times data_file wait_until async);
 
 my $s = probe_server(
+    backend => 1,
     mpm => { StartServers => 1, ServerLimit => 1, ThreadsPerChild => 4, MaxRequestWorkers => 4,
         AsyncRequestWorkerFactor => 50 },
     conf => "EnableSendfile On\nKeepAliveTimeout 30\nTimeout 30\n",
@@ -56,6 +57,21 @@ my $closed = close_times(2.8, @kept);
 is scalar keys %$closed, 10, 'KeepAliveTimeout 1 applies while 3 of 4 workers are busy';
 is scalar(grep { $_ - $begin < 1 || $_ - $begin > 2.2 } values %$closed), 0, 'in time';
 is scalar(grep { $_->response(10)->{status} == 200 } @busy), 3, 'the busy ones end';
+$s->stop;
+
+# A connection's time may pass while there is no worker to close it: it is still there when the request comes.
+$s->configure(conf => $s->{conf} . "KeepAliveTimeout 2\n");
+$s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+my ($late) = conns($s, 1);
+$late->request('/index.html');
+is $late->response(5)->{status}, 200, 'a connection with KeepAliveTimeout 2';
+my @holds = $s->holds(4);
+is scalar(@holds), 4, 'all workers are busy';
+ok !$late->eof_within(3), beyond('it is not closed while they are');
+$late->request('/index.html');
+ok !length $late->buffered, 'a request comes after that time';
+is $s->release(@holds), 4, 'the busy ones end';
+is $late->response(5)->{status}, 200, beyond('before a worker could close the connection, the request is answered');
 $s->stop;
 undef $s;
 

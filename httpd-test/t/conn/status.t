@@ -2,26 +2,13 @@
 use strict;
 use warnings;
 use Test::More;
-use MPMTest::Test within => 90, qw(beyond probe_server conns narrow_conns data_file wait_until async);
+use MPMTest::Test within => 90, qw(beyond probe_server conns narrow_conns data_file wait_until async async_conf);
 
 my $port = MPMTest::Server->free_port;
 my $s = probe_server(
     mpm => { StartServers => 1, ServerLimit => 1, ThreadsPerChild => 16, MaxRequestWorkers => 16,
         AsyncRequestWorkerFactor => 20 },
-    conf => <<"EOT",
-EnableSendfile On
-KeepAliveTimeout 60
-Timeout 60
-Listen 127.0.0.1:$port
-<VirtualHost 127.0.0.1:$port>
-    ProbeOddState waitio
-</VirtualHost>
-<Location "/limited">
-    SetHandler mpm-probe
-    Require all granted
-    LimitRequestBody 1000
-</Location>
-EOT
+    conf => async_conf($port),
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
 my $WAITIO = exists $s->status->{ConnsAsyncWaitIO};

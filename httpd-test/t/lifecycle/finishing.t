@@ -17,14 +17,6 @@ sub server {
     return $s;
 }
 
-# Clock ticks that a process has used so far.
-sub ticks {
-    my ($pid) = @_;
-    open my $fh, '<', "/proc/$pid/stat" or return 0;
-    my @f = split ' ', (<$fh> =~ /\) (.*)/)[0];
-    return $f[11] + $f[12];
-}
-
 subtest 'a child that was out of workers does not turn while it finishes' => sub {
     my $s = server(mpm => { ServerLimit => 2, MaxRequestWorkers => 2 });
     my ($old) = $s->children;
@@ -34,10 +26,10 @@ subtest 'a child that was out of workers does not turn while it finishes' => sub
     sleep 1.2;    # long enough for it to consider closing idle connections
     $s->signal('USR1');
     ok $s->log_like(qr/Child 0 quiescing/, 10), 'it finishes';
-    my $before = ticks($old);
+    my $before = $s->ticks($old);
     sleep 1.5;
     ok -e "/proc/$old", 'and has still to';
-    cmp_ok ticks($old) - $before, '<', 15, 'using next to no time';
+    cmp_ok $s->ticks($old) - $before, '<', 15, 'using next to no time';
     $_->close for @half;
     $s->stop;
 };

@@ -146,7 +146,7 @@ subtest 'everything back to zero after load' => sub {
     } 5;
     is $st->{BusyWorkers}, 1, 'one worker is busy';
     cmp_ok $st->{ConnsTotal}, '<=', 1, 'one connection at most';
-    is_deeply [ @$st{@queues} ], [ 0, 0, 0, 0 ],
+    is_deeply [ grep { $st->{$_} } @queues ], [],
         'nothing in the queues';
 };
 
@@ -157,15 +157,21 @@ subtest 'fewer threads after a reload' => sub {
     my %old = map { $_ => 1 } $s->children;
     $s->configure(mpm => { ThreadsPerChild => 3, MaxRequestWorkers => 12 });
     ok $s->graceful, 'graceful restart';
-    like $s->status->{Scoreboard}, qr/G/, 'old children are still busy';
+    # They are told to finish when the new ones accept.
+    ok wait_until(sub { $s->status->{Scoreboard} =~ /G/ }, 5), 'old children are still busy';
     kill KILL => grep { $old{$_} } $s->children;
     ok wait_until { !grep { $_->{old_gen} } $s->processes } 5;
     my $board = '';
     wait_until { $board = $s->status->{Scoreboard} // ''; $board !~ /G/ && $board =~ /_/ } 3;
     like $board, qr/^[^G]*_[^G]*$/, 'when they are killed, none of their threads is left in the scoreboard';
-    my $status = $s->status;
+    my $status;
+    ok wait_until { # a child may be starting just now
+        $status = $s->status;
+        $status->{BusyWorkers} + $status->{IdleWorkers} == 3 * $status->{Processes}
+    } 5;
     is $status->{BusyWorkers} + $status->{IdleWorkers}, 3 * $status->{Processes}, 'nor among the workers';
     ok $s->graceful(old_gone => 1), 'another one';
+    ok wait_until { $s->status->{Scoreboard} !~ /G/ } 3;
     unlike $s->status->{Scoreboard}, qr/G/, 'nor later';
 };
 

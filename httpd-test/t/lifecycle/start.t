@@ -1,4 +1,4 @@
-# Starting: in the foreground, as one process, detached; listeners; privileges; the directives that shape a start.
+# Starting: in the foreground, detached; listeners; privileges; the directives that shape a start.
 
 use strict;
 use warnings;
@@ -67,25 +67,6 @@ subtest 'StartServers' => sub {
     ok $s->graceful(old_gone => 1), 'restarted with more than MaxRequestWorkers allows';
     ok wait_until { $s->children == 4 } 5;
     is scalar($s->children), 4, 'four as before';
-};
-
-subtest 'one process' => sub {
-    for my $case (['-X'], ['-DDEBUG'], ['-DONE_PROCESS'], ['-DONE_PROCESS', '-DFOREGROUND']) {
-        for my $signal (qw(TERM INT)) {
-            my $s = server(mpm => { StartServers => 2 });
-            ok($s->start(args => $case), "@$case: serves") or next;
-            is $s->slurp('httpd.pid'), $s->pid . "\n", 'it is the process that was started';
-            is_deeply [ $s->children(all => 1) ], [], 'without children';
-            is $s->served_by, $s->pid, 'and that one answers';
-            is scalar(grep { $s->get('/')->{status} == 200 } 1 .. 10), 10, 'again and again';
-            my $idle = $s->open_conn;
-            $idle->request('/');
-            is $idle->response->{status}, 200, 'a connection is kept alive';
-            $s->signal($signal);
-            is $s->wait_exit(5), 0, "SIG$signal ends it with 0";
-            is_deeply [ $s->members ], [], 'completely';
-        }
-    }
 };
 
 subtest 'NO_DETACH' => sub {

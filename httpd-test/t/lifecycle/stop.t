@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 use MPMTest::Server qw(wait_until);
 
 my %mpm = (ServerLimit => 4, ThreadLimit => 8, ThreadsPerChild => 4, MaxRequestWorkers => 16, StartServers => 2,
@@ -155,48 +155,6 @@ subtest 'signals to a child are ignored' => sub {
     $keep->request('/');
     is $keep->response->{status}, 200, 'and keeps its connections';
     stops($s, 3);
-};
-
-subtest 'signals during the start' => sub {
-    for my $n (1 .. 24) {
-        my $s = server(mpm => { StartServers => 4 });
-        $s->start(answer => 0);
-        my @signals = ([qw(TERM)], [qw(USR1 TERM)], [qw(USR1 USR1 HUP TERM)], [qw(TERM TERM TERM)]);
-        my $list = $signals[ $n % @signals ];
-        # Before the handlers are in place a signal just kills the program; the parent's pid file tells.
-        ok wait_until { $s->slurp('httpd.pid') || !$s->running } 10, 0.001;
-        sleep 0.001 * ($n % 6);
-        for my $signal (@$list) { $s->signal($signal); sleep 0.002 * ($n % 3) }
-        # A SIGTERM is lost if it comes in the moment in which httpd forgets the signals of the generation before.
-        my $exit = wait_until { my $e = $s->wait_exit(1); $s->signal('TERM') unless defined $e; defined $e && "exit $e" } 8;
-        like $exit || 'none', qr/^exit (?:0|129|138|143)$/, "@$list: the server ends";
-        ok wait_until { !$s->members } 5;
-        is_deeply [ $s->members ], [], 'nothing is left';
-        unlike $s->error_log, qr/exit signal|AH00060|Segmentation|panicked/i, 'nobody crashed';
-    }
-};
-
-subtest 'SIGTERM during a hard restart is not forgotten' => sub {
-    my $s = server();
-    ok($s->start, 'started') or return;
-    my $hold = $s->hold;
-    $s->signal('HUP');
-    ok $s->log_like(qr/AH00494/, 5), 'the restart waits for a busy child';
-    sleep 0.2;
-    $s->signal('TERM');
-    is $s->wait_exit(14), 0, 'the server ends';
-    is_deeply [ $s->members ], [], 'nothing is left';
-};
-
-subtest 'a storm of signals' => sub {
-    my $s = server();
-    ok($s->start, 'started') or return;
-    my @storm = map { (qw(USR1 HUP USR1 USR1))[ $_ % 4 ] } 1 .. 60;
-    for my $signal (@storm) { $s->signal($signal); sleep 0.003 }
-    ok wait_until { $s->answers } 15;
-    ok $s->answers, 'it serves after 60 restarts';
-    for my $signal (@storm[ 0 .. 9 ]) { $s->signal($signal); sleep 0.002 }
-    stops($s, 6, again => 1);
 };
 
 done_testing;

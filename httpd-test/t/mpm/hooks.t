@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
-use MPMTest::Test within => 90, qw(probe_server wait_until);
+use MPMTest::Test within => 90, qw(conns probe probe_server wait_until);
 
 my $s = probe_server(
     mpm => { ServerLimit => 8, StartServers => 2, ThreadsPerChild => 4, MaxRequestWorkers => 8, MinSpareThreads => 4,
@@ -26,6 +26,14 @@ is scalar events('pre_mpm', by => $parent), 1, 'pre_mpm once, in the parent';
 is_deeply [sort map { $_->{pid} } events('child_status', status => 'started', of_gen => 0, by => $parent)],
     [sort @children], 'child_status tells the parent of both';
 is_deeply [sort map { $_->{slot} } events('child_status', status => 'started')], [0, 1], 'in slots 0 and 1';
+
+# Kept open, so that each is another one.
+my @c = conns($s, 20);
+for my $c (@c) { $c->request('/index.html'); $c->response(5) }
+my $met = probe($s, 'counters');
+cmp_ok $met->{pre_connection}, '>', 1, 'connections have met pre_connection';
+is $met->{incomplete}, 0, 'each with c->cs, c->sbh and c->current_thread';
+$_->close for @c;
 
 ok $s->graceful(old_gone => 1), 'a graceful restart';
 is scalar events('pre_mpm'), 1, 'no pre_mpm again';

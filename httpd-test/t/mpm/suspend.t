@@ -57,8 +57,14 @@ SKIP: {
     is scalar(grep { $_->eof_within(3) && !$_->error && $_->buffered eq "closed by a timer\n" } @l), 10,
         'resumed as LINGER: written, and closed without a reset';
 
-    $_->close for $c, @c, @e, @w, @l;
-    $_->close for $c, @c, @w, @l;
+    my @n = conns($s, 40, port => $port{'suspend-close'});
+    $_->send("2500\n") for @n;
+    my $suspended = sub { probe($s, 'counters')->{suspended_now} };
+    ok wait_until(sub { $suspended->() == 40 }, 1.5), 'process_score.suspended: 40 are suspended' or diag $suspended->();
+    is scalar(grep { $_->eof_within(5) } @n), 40, 'for 2.5 s';
+    ok wait_until(sub { $suspended->() == 0 }, 1), 'and then none is' or diag $suspended->();
+
+    $_->close for $c, @c, @e, @w, @l, @n;
     ok wait_until(sub { my $n = probe($s, 'counters'); $n->{closed} == $n->{pre_connection} - 1 }, 5),
         'no connection is left over' or diag explain probe($s, 'counters');
     ok wait_until(sub { async($s)->{total} == 1 }, 2), 'nor in mod_status' or diag explain async($s);

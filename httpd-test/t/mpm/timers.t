@@ -72,7 +72,6 @@ on_time('n=50&ms=100&spread=500&from=callback', 50, 0.8, '50 timers that a timer
 on_time('n=50&ms=100&spread=500&from=thread',   50, 0.8, '50 timers from a thread that is not the MPM\'s');
 
 complete(timers('n=1&ms=0', 0.2), 1, 'a timer that is due at once');
-complete(timers('n=1000&ms=200&align=1', 0.3), 1000, '1,000 timers for the same microsecond');
 
 {
     my $r = timers('n=10000&ms=300&spread=2000', 2.4, 10);
@@ -86,12 +85,6 @@ complete(timers('n=1000&ms=200&align=1', 0.3), 1000, '1,000 timers for the same 
     while (time < $end) { $requests++; $good++ if $s->get('/index.html', within => 5)->{status} == 200 }
     is $good, $requests, 'requests are served while 10,000 timers fire';
     complete(settled($batch, 10), 10_000, 'and all of them do');
-}
-
-{
-    my $thread = probe($s, 'thread');
-    is $thread->{running}, 1, 'a thread that a module made in child_init';
-    is $thread->{$_}, 'blocked', "never receives $_" for qw(SIGTERM SIGHUP SIGUSR1);
 }
 
 {

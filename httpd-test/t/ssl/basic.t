@@ -1,41 +1,15 @@
-# TLS: keep-alive, requests that wait in a filter's buffer, uploads, idle connections, close_notify at their end.
+# TLS: keep-alive, requests that wait in a filter's buffer, uploads, and what is no TLS.
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(sleep time);
 use MPMTest::Test within => 60, qw(shared conns data_file md5 fields);
 
-no warnings 'once';
-plan skip_all => 'no IO::Socket::SSL' unless eval { require IO::Socket::SSL; require Net::SSLeay; 1 };
+plan skip_all => 'no IO::Socket::SSL' unless eval { require IO::Socket::SSL; 1 };
 my $s = shared();
 plan skip_all => 'no mod_ssl' unless $s->has_module('ssl');
 
-# A TLS connection; the client speaks HTTP/1.1.
-sub tls {
-    my $sock = IO::Socket::SSL->new(
-        PeerAddr => '127.0.0.1', PeerPort => $s->port('ssl'), SSL_verify_mode => 0, Timeout => 10,
-        SSL_alpn_protocols => ['http/1.1'],
-    ) or die "TLS: $IO::Socket::SSL::SSL_ERROR\n";
-    return MPMTest::Conn->new(socket => $sock);
-}
-
-# 'close_notify' or how else the stream ended, and when; undef when it did not end in time.
-sub ending {
-    my ($c, $within) = @_;
-    my $ssl = $c->sock->_get_ssl_object;
-    my $end = time + $within;
-    while (time < $end) {
-        my $n = sysread $c->sock, my $data, 1000;
-        if (defined $n && $n == 0 || !defined $n && !$!{EAGAIN}) {
-            return (Net::SSLeay::get_shutdown($ssl) & 2 ? 'close_notify' : 'bare end', time);
-        }
-        sleep 0.01;
-    }
-    return ('still open', time);
-}
-
 {
-    my $c = tls();
+    my ($c) = conns($s, 1, port => $s->port('ssl'), tls => {});
     my $good = 0;
     for my $i (1 .. 30) {
         $c->request("/probe/bytes?n=$i&length=1");
@@ -57,37 +31,6 @@ sub ending {
     my $want = data_file($s, 'tls.bin', 5 << 20);
     $c->request('/tls.bin');
     is md5($c->response(20)->{body}), $want, 'a file of 5 MB';
-
-    my $sent = time;
-    $c->request('/index.html');
-    is $c->response(5)->{status}, 200, 'the last request';
-    my ($how, $when) = ending($c, 5);
-    is $how, 'close_notify', 'KeepAliveTimeout 2 ends with a close_notify';
-    cmp_ok $when - $sent, '>=', 2, 'not early';
-    cmp_ok $when - $sent, '<', 3.5, 'nor late';
-}
-
-{
-    my $sent = time;
-    my (@c, $good);
-    for (1 .. 40) {
-        my $c = tls();
-        push @c, $c;
-        $c->request('/index.html');
-        $good++ if $c->response(5)->{status} == 200;
-    }
-    is $good, 40, '40 connections on 8 workers';
-    my %how;
-    for my $c (@c) { my ($how) = ending($c, $sent + 6 - time); $how{$how}++ }
-    is_deeply \%how, { close_notify => 40 }, 'all end with a close_notify';
-}
-
-{
-    my $c = tls();
-    $c->request('/index.html', headers => { Connection => 'close' });
-    is $c->response(5)->{status}, 200, 'Connection: close';
-    my ($how) = ending($c, 3);
-    is $how, 'close_notify', 'ends with a close_notify, too';
 }
 
 {

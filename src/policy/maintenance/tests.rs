@@ -284,3 +284,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn children_are_started_in_every_bucket_before_any_gets_a_second() {
+    let order = |free: &[usize], buckets| in_starting_order(free.iter().copied(), buckets);
+    assert_eq!(order(&[0, 1, 2, 3], 1), [0, 1, 2, 3]);
+    assert_eq!(order(&[0, 1, 2, 3, 4], 2), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        order(&[0, 2, 4, 5], 2),
+        [0, 5, 2, 4],
+        "the lowest free slots are all of bucket 0"
+    );
+    assert_eq!(
+        order(&[3, 6, 9], 3),
+        [3, 6, 9],
+        "other buckets have no room"
+    );
+    assert_eq!(order(&[], 2), []);
+}

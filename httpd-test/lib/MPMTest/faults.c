@@ -1,0 +1,141 @@
+/* Licensed under the Apache License, Version 2.0: see the file LICENSE. */
+
+/*
+ * Preloaded into a server under test: a system call fails while there is a
+ * file of its name in the directory MPMTEST_FAULTS. The file says how many
+ * calls of each process succeed before that ("0", "3"). MPMTest::Messages
+ * compiles it.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int fails(const char *name, int *calls)
+{
+    const char *dir = getenv("MPMTEST_FAULTS");
+    char path[4096];
+    int allowed = 0;
+    FILE *f;
+
+    if (!dir) {
+        return 0;
+    }
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    f = fopen(path, "r");
+    if (!f) {
+        return 0;
+    }
+    if (fscanf(f, "%d", &allowed) != 1) {
+        allowed = 0;
+    }
+    fclose(f);
+    return __atomic_fetch_add(calls, 1, __ATOMIC_SEQ_CST) >= allowed;
+}
+
+/* The real function behind ours. */
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+/* Fails with the error number, after so many calls. */
+#define FAULT(name, result, error)                                            \
+    do {                                                                      \
+        static int calls;                                                     \
+        if (fails(name, &calls)) {                                            \
+            errno = error;                                                    \
+            return result;                                                    \
+        }                                                                     \
+    } while (0)
+
+int epoll_create1(int flags)
+{
+    FAULT("epoll_create", -1, EMFILE);
+    return REAL(epoll_create1)(flags);
+}
+
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD) {
+        FAULT("epoll_add", -1, ENOSPC);
+    }
+    return REAL(epoll_ctl)(epfd, op, fd, event);
+}
+
+pid_t fork(void)
+{
+    FAULT("fork", -1, EAGAIN);
+    return REAL(fork)();
+}
+
+int pipe(int fds[2])
+{
+    FAULT("pipe", -1, EMFILE);
+    return REAL(pipe)(fds);
+}
+
+int pipe2(int fds[2], int flags)
+{
+    FAULT("pipe", -1, EMFILE);
+    return REAL(pipe2)(fds, flags);
+}
+
+pid_t setsid(void)
+{
+    FAULT("setsid", -1, EPERM);
+    return REAL(setsid)();
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    FAULT("bind", -1, EADDRINUSE);
+    return REAL(bind)(fd, address, length);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                   void *(*start)(void *), void *argument)
+{
+    FAULT("pthread_create", EAGAIN, EAGAIN);
+    return REAL(pthread_create)(thread, attributes, start, argument);
+}
+
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    FAULT("pthread_sigmask", EINVAL, EINVAL);
+    return REAL(pthread_sigmask)(how, set, old);
+}
+
+int pthread_join(pthread_t thread, void **value)
+{
+    FAULT("pthread_join", EINVAL, EINVAL);
+    return REAL(pthread_join)(thread, value);
+}
+
+/* Of IPv4 connections only; the descriptor is closed all the same. */
+static int is_connection(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t name_length = sizeof(name);
+    int listens = 0;
+    socklen_t length = sizeof(listens);
+
+    return !getsockname(fd, (struct sockaddr *)&name, &name_length)
+        && name.ss_family == AF_INET
+        && !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length)
+        && !listens;
+}
+
+int close(int fd)
+{
+    static int calls;
+
+    if (is_connection(fd) && fails("close", &calls)) {
+        REAL(close)(fd);
+        errno = EIO;
+        return -1;
+    }
+    return REAL(close)(fd);
+}
