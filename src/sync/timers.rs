@@ -3,8 +3,9 @@
 //! A heap behind a mutex, ordered by deadline and then by registration, so that several timers in one microsecond all
 //! fire, in the order in which they were registered (stock event's skip list once lost the second of them).
 //!
-//! The mutex is held for O(log n) and never while a callback runs: [`Timers::pop_due`] hands the callbacks out. Who has to
-//! be woken for a timer that is earlier than all others is the business of [`super::deadline`].
+//! The mutex is held for O(log n) for each timer that goes in or out, and never while a callback runs:
+//! [`Timers::pop_due`] hands the callbacks out. Who has to be woken for a timer that is earlier than all others is the
+//! business of [`super::deadline`].
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
