@@ -14,9 +14,11 @@ declare -A PACKAGES=(
   [build]='ca-certificates gcc libc6-dev libclang-dev apache2-bin apache2-dev pkg-config'
   [test]='curl libapache2-mod-fcgid libapache2-mod-perl2 libapache2-mod-perl2-dev libio-socket-ssl-perl make media-types
           libapache2-mod-qos libapache2-mod-security2 libapache2-mod-wsgi-py3 libfcgi-perl libpcre3 libsystemd-dev nghttp2-client
-          openssl procps wrk'
+          openssl procps python3 wrk'
+  [bench]='linux-perf nghttp2-client openssl python3-matplotlib strace wrk'
   [serve]='curl'
   [soak]='curl openssl wrk'
+  [micro]='ca-certificates gcc libc6-dev'
   [source]='dpkg-dev'
   [versions]='libpcre2-dev'
   [upstream]='apache2-utils libanyevent-perl libanyevent-websocket-client-perl libapparmor1 libcgi-pm-perl

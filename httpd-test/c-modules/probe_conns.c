@@ -24,6 +24,7 @@
 static apr_int64_t add_fails_until; /* CLOCK_MONOTONIC, us */
 static volatile apr_uint32_t waits_to_fail;
 static volatile apr_uint32_t delay_us;
+static volatile apr_uint32_t found_delay_us;
 
 static void delay(void)
 {
@@ -80,12 +81,18 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
+    int rv;
+
     if (apr_atomic_read32(&waits_to_fail) != 0) {
         apr_atomic_dec32(&waits_to_fail);
         errno = ENOMEM;
         return -1;
     }
-    return (int)syscall(SYS_epoll_pwait, epfd, events, max, timeout, NULL, 8);
+    rv = (int)syscall(SYS_epoll_pwait, epfd, events, max, timeout, NULL, 8);
+    if (rv > 0 && timeout != 0) {
+        usleep(apr_atomic_read32(&found_delay_us));
+    }
+    return rv;
 }
 
 int probe_kernel_handler(request_rec *r)
@@ -98,6 +105,8 @@ int probe_kernel_handler(request_rec *r)
                      (apr_uint32_t)probe_arg_int(r, "waits", 0));
     apr_atomic_set32(&delay_us,
                      (apr_uint32_t)probe_arg_int(r, "delay", 0));
+    apr_atomic_set32(&found_delay_us,
+                     (apr_uint32_t)probe_arg_int(r, "found_delay", 0));
     ap_rputs("as you say\n", r);
     return OK;
 }

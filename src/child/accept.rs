@@ -11,14 +11,13 @@ use crate::host::listener::{Listening, NotAccepted};
 use crate::host::log::{log_server, Level};
 use crate::host::server;
 use crate::host::status::Status;
-use crate::policy::admission::{
-    accept_change, admit, keepalives_to_shed, AcceptChange, Pressure, Verdict, SHED_AFTER_MS,
-};
+use crate::policy::admission::{accept_change, admit, AcceptChange, Load, Verdict};
 use crate::policy::onset::Onset;
+use crate::policy::saturation::{Look, Saturation};
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
 
-/// The listener thread's view of accepting.
+/// Accepting, as whoever has the duty sees it.
 pub(super) struct Acceptor {
     sockets: Vec<Listening>,
     /// Connections until MaxConnectionsPerChild; `None`: no limit.
@@ -28,14 +27,7 @@ pub(super) struct Acceptor {
     /// How long the last pause was, microseconds; 0 after a success.
     pause_us: u64,
     out_of_resources: Onset,
-    /// Since when accepting has stopped for want of room.
-    blocked_since_us: Option<u64>,
-    /// Since when no worker has been seen idle, but for moments, while accepting has stopped.
-    busy_since_us: Option<u64>,
-    /// When it was last looked whether accepting can go on.
-    looked_us: u64,
-    /// Since when a worker has been seen free.
-    free_since_us: Option<u64>,
+    saturation: Saturation,
 }
 
 /// Accepting rests while the system is out of a resource.
@@ -58,10 +50,6 @@ const RESOURCE_PAUSE_US: u64 = 50 * MS;
 const LONGEST_PAUSE_US: u64 = 1_000 * MS;
 /// A lack that comes and goes is logged once in this time.
 const LOG_GAP_MS: u64 = 60_000;
-/// How often a child that has stopped accepting looks whether to close idle connections.
-const SHED_EVERY_US: u64 = SHED_AFTER_MS * MS;
-/// Workers that were free for less than this, in microseconds, have been busy all the time.
-const CALM_US: u64 = 100 * MS;
 /// Accepts per wake-up: enough to batch a burst, few enough that other
 /// children and other events have their turn.
 const BATCH: usize = 16;
@@ -79,10 +67,7 @@ impl Acceptor {
             pause: None,
             pause_us: 0,
             out_of_resources: Onset::default(),
-            blocked_since_us: None,
-            busy_since_us: None,
-            looked_us: 0,
-            free_since_us: None,
+            saturation: Saturation::default(),
         }
     }
 
@@ -91,12 +76,12 @@ impl Acceptor {
         self.listen(child, now_us);
     }
 
-    /// When the listener must look here again.
+    /// When whoever polls must look here again.
     pub(super) fn next_deadline_us(&self, child: &Child) -> Option<u64> {
         if child.stage() != Stage::Running || child.accepting.load(Ordering::Acquire) {
             return None;
         }
-        let look = self.looked_us + SHED_EVERY_US;
+        let look = self.saturation.next_look_ms() * MS;
         Some(self.pause.map_or(look, |p| p.until_us.min(look)))
     }
 
@@ -105,8 +90,14 @@ impl Acceptor {
         self.remaining == Some(0)
     }
 
-    /// Accepts what waits at one listening socket, as admission allows.
-    pub(super) fn accept(&mut self, child: &Child, index: usize, now_us: u64) {
+    /// Accepts what waits at one listening socket, as admission allows, and adds it to what was `found`.
+    pub(super) fn accept(
+        &mut self,
+        child: &Child,
+        index: usize,
+        found: &mut Vec<Work>,
+        now_us: u64,
+    ) {
         let Some(&socket) = self.sockets.get(index) else {
             return;
         };
@@ -115,20 +106,26 @@ impl Acceptor {
             if !accepting || self.used_up() || child.stage() != Stage::Running {
                 return;
             }
-            match admit(&child.load()) {
+            match admit(&child.load(found.len())) {
                 Verdict::Accept => {
-                    if !self.accept_one(child, socket, now_us) {
+                    if !self.accept_one(child, socket, found, now_us) {
                         return;
                     }
                 }
-                why if turn == 0 => return self.block(child, why, now_us),
+                why if turn == 0 && found.is_empty() => return self.block(child, why, now_us),
                 // Perhaps nobody is waiting; the next event will tell.
                 _ => return,
             }
         }
     }
 
-    fn accept_one(&mut self, child: &Child, socket: Listening, now_us: u64) -> bool {
+    fn accept_one(
+        &mut self,
+        child: &Child,
+        socket: Listening,
+        found: &mut Vec<Work>,
+        now_us: u64,
+    ) -> bool {
         let pool = match child.pools.take() {
             Ok(pool) => pool,
             Err(status) => {
@@ -152,7 +149,7 @@ impl Acceptor {
                     .observe(false, now_us / MS, LOG_GAP_MS);
                 // Counted from here, so that the next admission knows of it.
                 child.ledger.opened();
-                child.submit(Work::Accepted(client, pool));
+                found.push(Work::Accepted(client, pool));
                 true
             }
             Err(why) => {
@@ -189,67 +186,51 @@ impl Acceptor {
     fn block(&mut self, child: &Child, why: Verdict, now_us: u64) {
         log_stop(child, why);
         stop(child);
-        self.blocked_since_us.get_or_insert(now_us);
-        self.reconsider(child, now_us);
+        self.reconsider(child, 0, now_us);
     }
 
     /// Resumes accepting when there is room again.
-    pub(super) fn reconsider(&mut self, child: &Child, now_us: u64) {
-        if child.accepting.load(Ordering::Acquire) || child.stage() != Stage::Running {
+    pub(super) fn reconsider(&mut self, child: &Child, found: usize, now_us: u64) {
+        if child.stage() != Stage::Running {
             return;
         }
-        self.looked_us = now_us;
-        if self.pause.is_some_and(|pause| pause.holds(child, now_us)) {
+        if child.accepting.load(Ordering::Acquire) {
+            self.look(child, found, now_us);
             return;
         }
-        // The watch first: a worker that idles after this look wakes the listener.
-        child.handoff.set_idle_watch(true);
-        let load = child.load();
-        self.note_workers(load.idle_workers, now_us);
-        if accept_change(&load) == AcceptChange::Resume {
-            return self.resume(child, now_us);
+        let paused = self.pause.is_some_and(|pause| pause.holds(child, now_us));
+        if !paused {
+            self.pause = None;
+            // The watch first: a worker that idles after this look rings for whoever polls.
+            child.handoff.set_idle_watch(true);
         }
-        self.pause = None;
+        let load = self.look(child, found, now_us);
+        if !paused && accept_change(&load) == AcceptChange::Resume {
+            self.resume(child, now_us);
+        }
     }
 
-    /// Sees whether workers stay busy.
-    fn note_workers(&mut self, idle: u32, now_us: u64) {
-        if idle > 0 {
-            self.free_since_us.get_or_insert(now_us);
-            return;
-        }
-        let free_since = self.free_since_us.take();
-        if free_since.is_some_and(|since| now_us.saturating_sub(since) >= CALM_US) {
-            // Accepting has stopped all the same: both times begin anew.
-            self.blocked_since_us = Some(now_us);
-            self.busy_since_us = None;
-        }
-        self.busy_since_us.get_or_insert(now_us);
-    }
-
-    /// How many idle keep-alive connections to close for others' sake, now
-    /// that workers stay busy.
-    pub(super) fn keepalives_to_shed(&mut self, child: &Child, now_us: u64) -> u32 {
-        if child.accepting.load(Ordering::Acquire) || self.free_since_us.is_some() {
-            return 0;
-        }
-        let for_ms = |since: Option<u64>| since.map_or(0, |s| now_us.saturating_sub(s) / MS);
-        let busy_for_ms = for_ms(self.busy_since_us);
-        if busy_for_ms < SHED_AFTER_MS {
-            return 0;
-        }
-        let shed = keepalives_to_shed(&Pressure {
-            busy_for_ms,
-            accept_blocked_for_ms: for_ms(self.blocked_since_us),
-            keepalives: child.parking.keep_alives(),
-            threads: child.threads(),
+    /// Sees how busy workers are, or will be with so many items that were `found`.
+    pub(super) fn look(&mut self, child: &Child, found: usize, now_us: u64) -> Load {
+        // In this order; see there.
+        let busy_spells = child.handoff.busy_spells();
+        let load = child.load(found);
+        self.saturation.look(Look {
+            now_ms: now_us / MS,
+            accepting: load.accepting,
+            idle_workers: load.idle_workers,
+            busy_spells,
         });
-        self.busy_since_us = Some(now_us);
-        shed
+        load
+    }
+
+    /// How many idle keep-alive connections to close for others' sake, as of the last look.
+    pub(super) fn keepalives_to_shed(&mut self, child: &Child) -> u32 {
+        self.saturation
+            .keepalives_to_shed(|| child.parking.keep_alives(), child.threads())
     }
 
     fn resume(&mut self, child: &Child, now_us: u64) {
-        self.pause = None;
         child.handoff.set_idle_watch(false);
         log_server!(
             Level::Debug,
@@ -270,6 +251,7 @@ impl Acceptor {
             Ok(()) => {
                 child.accepting.store(true, Ordering::Release);
                 child.entry.set_not_accepting(false);
+                self.look(child, 0, now_us);
             }
             Err(status) => {
                 log_server!(

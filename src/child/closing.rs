@@ -1,7 +1,6 @@
 //! Connections whose time is over, closed by workers beside their other work.
 //!
-//! A close may wait (a last flush, a module's hook), so the listener doesn't do
-//! it; thousands may expire at once, so they don't stand in the queue before
+//! A close may wait (a last flush, a module's hook), so it is not done beside polling; thousands may expire at once, so they don't stand in the queue before
 //! requests either: one item in the queue stands for the whole heap.
 
 use super::{Child, Work};
@@ -37,8 +36,8 @@ impl Closings {
 }
 
 impl Child {
-    /// Leaves connections to workers to be closed.
-    pub(super) fn close_soon(&self, expired: Vec<Queued>) {
+    /// Leaves connections to workers to be closed, and adds to `found` what brings workers to it.
+    pub(super) fn close_soon(&self, expired: Vec<Queued>, found: &mut Vec<Work>) {
         if expired.is_empty() {
             return;
         }
@@ -52,8 +51,6 @@ impl Child {
             heap.at_work += more;
             more
         };
-        for _ in 0..more {
-            self.submit(Work::Closings);
-        }
+        found.extend((0..more).map(|_| Work::Closings));
     }
 }

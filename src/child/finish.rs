@@ -67,6 +67,7 @@ impl Child {
         if self.phase.advance(Stage::Ending) {
             self.common.set_state(MpmState::Stopping);
             self.handoff.interrupt_all();
+            self.handoff.close();
             self.parking.wake();
             self.main_wakeup.set();
             for worker in &self.serving {

@@ -3,7 +3,8 @@
 //! | file | what |
 //! | --- | --- |
 //! | `start` | from the fork to the end of the process, on the main thread |
-//! | `listener` | the thread that polls: events, timers, timeouts |
+//! | `duty` | what whoever polls does: events, timers, timeouts |
+//! | `listener` | the thread that guards the workers |
 //! | `accept` | when and how connections are accepted |
 //! | `worker` | a worker's loop |
 //! | `process` | a connection's turn on a worker |
@@ -15,6 +16,7 @@
 
 mod accept;
 mod closing;
+mod duty;
 mod finish;
 mod linger;
 mod listener;
@@ -25,6 +27,7 @@ pub mod timed;
 mod worker;
 
 use crate::config::settings::settings;
+use crate::conn::blocks::SpareBlocks;
 use crate::conn::ledger::{Also, Ledger};
 use crate::conn::parking::Parking;
 use crate::conn::slot::Owner;
@@ -73,13 +76,13 @@ pub struct Child {
     /// modules may still meet connections.
     runtime: Pool,
     phase: Phase,
-    /// The listener has closed its sockets; no connection comes in any more.
+    /// The listening sockets are closed; no connection comes in any more.
     accept_closed: AtomicBool,
     /// Until when idle connections of a finishing child may still bring a
     /// request, microseconds; 0: not finishing.
     drain_until_us: AtomicU64,
     accepting: AtomicBool,
-    handoff: Handoff<Work>,
+    handoff: Handoff<Work, Box<duty::Duty>, duty::PollsetBell>,
     parking: Parking,
     timers: timed::TimerBook,
     closings: closing::Closings,
@@ -110,12 +113,12 @@ impl Child {
         self.phase.get()
     }
 
-    /// What the admission rule looks at.
-    fn load(&self) -> Load {
+    /// What the admission rule looks at; workers will be wanted for `found` items that nobody knows of yet.
+    fn load(&self, found: usize) -> Load {
         Load {
             connections: self.ledger.connections(),
             lingering: self.ledger.count(Also::Lingering),
-            idle_workers: self.handoff.idle() as u32,
+            idle_workers: self.handoff.idle().saturating_sub(found) as u32,
             threads: self.threads(),
             accepting: self.accepting.load(Ordering::Acquire),
             factor: settings().worker_factor(),
@@ -151,12 +154,11 @@ impl Child {
         self.published_us.store(clock::now_us(), Ordering::Relaxed);
     }
 
-    /// A worker that has nothing else to do publishes at once; a busy one
-    /// several times a second.
+    /// The same several times a second.
     fn publish_counts_if_due(&self) {
         const EVERY_US: u64 = 200 * MS;
         let age = clock::now_us().saturating_sub(self.published_us.load(Ordering::Relaxed));
-        if self.handoff.queued() == 0 || age >= EVERY_US {
+        if age >= EVERY_US {
             self.publish_counts();
         }
     }
@@ -164,7 +166,7 @@ impl Child {
     /// The poller is asked to look at admission again.
     fn reconsider_accepting(&self) {
         if !self.accepting.load(Ordering::Acquire)
-            && admission::accept_change(&self.load()) == admission::AcceptChange::Resume
+            && admission::accept_change(&self.load(0)) == admission::AcceptChange::Resume
         {
             self.parking.wake();
         }
@@ -174,6 +176,10 @@ impl Child {
 impl Owner for Child {
     fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    fn spare_blocks(&self, worker: i32) -> Option<&SpareBlocks> {
+        self.pools.spare_blocks(worker)
     }
 
     fn connection_closed(&self) {

@@ -1,8 +1,11 @@
-//! Transaction pools: one per connection, used again by later ones.
+//! Memory of connections: transaction pools, one per connection, used again by
+//! later ones; and the workers' free blocks.
 
+use crate::conn::blocks::SpareBlocks;
 use crate::host::pool::{Pool, TransactionPool};
 use crate::host::server;
 use crate::host::status::Status;
+use crossbeam_utils::CachePadded;
 use std::sync::{Mutex, PoisonError};
 
 /// Pools that wait for the next connection.
@@ -11,6 +14,8 @@ pub(super) struct Pools {
     max_free: usize,
     keep: usize,
     spare: Mutex<Vec<TransactionPool>>,
+    /// By worker.
+    blocks: Box<[CachePadded<SpareBlocks>]>,
 }
 
 impl Pools {
@@ -27,11 +32,20 @@ impl Pools {
             max_free,
             keep,
             spare: Mutex::new(Vec::new()),
+            blocks: (0..threads)
+                .map(|_| CachePadded::new(SpareBlocks::new(max_free)))
+                .collect(),
         }
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<TransactionPool>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The free blocks of a worker.
+    pub(super) fn spare_blocks(&self, worker: i32) -> Option<&SpareBlocks> {
+        let blocks = self.blocks.get(usize::try_from(worker).ok()?)?;
+        Some(blocks)
     }
 
     /// A pool for a new connection.

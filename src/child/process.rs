@@ -41,7 +41,8 @@ impl Worker {
         self.note_serving(socket.descriptor());
         let handle = Handle::create(pool.name(), child.slot, self.index as i32);
         let id = child.next_conn_id();
-        match Running::create(child, pool, socket, child.server, id, handle) {
+        let worker = self.index as i32;
+        match Running::create(child, pool, socket, child.server, id, handle, worker) {
             Ok(conn) => {
                 conn.conn().set_current_thread(self.thread);
                 self.start(conn, socket);
@@ -212,7 +213,7 @@ impl Worker {
         self.note_serving(-1);
         conn.tell_suspended();
         conn.set_interest(interest);
-        if let Err((conn, status)) = self.child.parking.park(conn, wait, clock::now_us()) {
+        if let Err((conn, status)) = self.child.parking.park(conn, wait) {
             let what = match wait {
                 Wait::Io => "AH10503: process_socket: apr_pollset_add failure in CONN_STATE_ASYNC_WAITIO",
                 Wait::Write => {
@@ -235,6 +236,7 @@ impl Worker {
     /// Closes at once and gives the memory back.
     pub(super) fn close(&self, conn: Running) {
         self.note_serving(-1);
+        self.child.parking.forget(&conn);
         let (pool, status) = conn.close();
         if status != Status::SUCCESS {
             log_server!(Level::Err, status, "AH00468: error closing socket");

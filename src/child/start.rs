@@ -1,5 +1,6 @@
 //! A child from the fork to its end, on its main thread.
 
+use super::duty::PollsetBell;
 use super::worker;
 use super::{closing, finish, listener, pools, timed, Child, CHILD};
 use crate::config::birth::Birth;
@@ -23,6 +24,7 @@ use crate::host::{clock, hooks, signals, startup};
 use crate::sync::handoff::Handoff;
 use crate::sync::phase::{Phase, Stage};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
+use std::sync::Arc;
 
 /// How long an ending child waits for handlers that do not return.
 const END_WAIT_US: u64 = 1_500 * clock::MS;
@@ -152,7 +154,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         accept_closed: AtomicBool::new(false),
         drain_until_us: AtomicU64::new(0),
         accepting: AtomicBool::new(false),
-        handoff: Handoff::new(threads as usize),
+        handoff: Handoff::new(threads as usize, PollsetBell(pollset.clone())),
         parking: Parking::new(pollset),
         timers: timed::TimerBook::new(),
         closings: closing::Closings::default(),
@@ -176,13 +178,14 @@ fn make_pollset(
     listeners: Bucket,
     threads: u32,
     pool: Pool,
-) -> Result<(ConnPollset, Poller), Status> {
+) -> Result<(Arc<ConnPollset>, Poller), Status> {
     let size = listeners.sockets().count() as u32 + threads * 2 + 1;
     let pollset = Pollset::create(size, pool)?;
-    Ok(ConnPollset::new(pollset, listeners.sockets()))
+    let (pollset, poller) = ConnPollset::new(pollset, listeners.sockets());
+    Ok((Arc::new(pollset), poller))
 }
 
-/// Makes the workers, then the listener, which needs them.
+/// Makes the workers, then the listener, which lets them poll.
 fn start_threads(child: &'static Child, poller: Poller) -> Result<Vec<(String, Thread)>, i32> {
     let stack_size = server::thread_stack_size();
     let (attributes, taken) =

@@ -1,6 +1,6 @@
 //! Timed callbacks of modules (`ap_mpm_register_timed_callback`).
 
-use super::{current, Child, Work};
+use super::current;
 use crate::host::callback::Callback;
 use crate::host::clock;
 use crate::sync::timers::Timers;
@@ -20,13 +20,4 @@ pub fn register(delay_us: u64, callback: Callback) -> bool {
     let _ = child.timers.insert(deadline, callback);
     child.parking.wake_for(deadline);
     true
-}
-
-impl Child {
-    /// Hands the callbacks whose time has come to workers.
-    pub(super) fn fire_timers(&self, now_us: u64) {
-        for callback in self.timers.pop_due(now_us, usize::MAX) {
-            self.submit(Work::Timer(callback));
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Child, Work};
 use crate::conn::slot_handles::Queued;
+use crate::host::clock;
 use crate::host::scoreboard::WorkerStatus;
 use crate::host::thread::Thread;
 use crate::policy::admission::surplus_worker_may_exit;
@@ -37,31 +38,98 @@ pub(super) fn run(child: &'static Child, thread: Thread, index: usize) {
     child.thread_ended();
 }
 
+/// What a worker has done since it last rested. Times are in microseconds.
+#[derive(Default)]
+struct Shift {
+    since_us: u64,
+    begun_us: u64,
+    ended_us: u64,
+    polled_us: u64,
+}
+
+/// A worker that has served for so long without a rest lets another one take its place. Who never rests keeps its core until the
+/// kernel's slice is over (4 ms where it ticks 250 times a second), and another process on that core keeps its clients waiting for
+/// as long. To sleep is better than sched_yield(2), which gives up the rest of the slice for good.
+const LONG_US: u64 = 400;
+
+/// What a poll takes that finds something at once, without the events themselves, which take up to one microsecond each. One
+/// that took longer has slept.
+const POLL_US: u64 = 10;
+
+impl Shift {
+    fn begin(&mut self, now_us: u64) {
+        if now_us - self.polled_us.max(self.ended_us) > LONG_US {
+            self.since_us = now_us; // it has idled
+        }
+        self.begun_us = now_us;
+    }
+
+    fn polled(&mut self, now_us: u64, found: usize) {
+        let took = now_us - self.polled_us.max(self.ended_us);
+        if took > POLL_US + found as u64 {
+            self.since_us = now_us;
+        }
+        self.polled_us = now_us;
+    }
+
+    fn end(&mut self, now_us: u64) {
+        self.ended_us = now_us;
+    }
+
+    /// How long the last item took.
+    fn served_us(&self) -> u64 {
+        self.ended_us - self.begun_us
+    }
+
+    fn is_long(&self) -> bool {
+        self.ended_us - self.since_us > LONG_US
+    }
+}
+
 impl Worker {
     fn serve(&self) {
-        let child = self.child;
+        let handoff = &self.child.handoff;
+        let mut found = Vec::new();
+        let mut shift = Shift::default();
         loop {
-            let idle = match child.stage() {
-                Stage::Running => WorkerStatus::Ready,
-                Stage::Finishing if self.may_leave() => return,
-                // The one kept beside the connections' own is not shown.
-                Stage::Finishing if self.is_spare() => WorkerStatus::Dead,
-                Stage::Finishing => WorkerStatus::Graceful,
-                Stage::Ending => return,
-            };
-            child.entry.set_worker_status(self.index as i32, idle);
-            let wake = || child.parking.wake();
-            match child.handoff.next_with(self.index, wake) {
-                Next::Item(work) => self.perform(work),
-                Next::Interrupted => {}
+            if !self.show_idle() {
+                return handoff.leave(self.index, shift.served_us());
+            }
+            let mut next = handoff.next(self.index, shift.served_us(), shift.is_long());
+            while let Next::Poll(mut duty) = next {
+                duty.turn(&mut found);
+                shift.polled(clock::now_us(), found.len());
+                next = handoff.next_after_poll(self.index, duty, &mut found);
+            }
+            match next {
+                Next::Item(work) => {
+                    shift.begin(clock::now_us());
+                    self.perform(work);
+                    shift.end(clock::now_us());
+                }
+                Next::Interrupted | Next::Poll(_) => {}
                 Next::Closed => return,
             }
         }
     }
 
+    /// Shows in the scoreboard that this worker has nothing to do; `false`: it is to end.
+    fn show_idle(&self) -> bool {
+        let child = self.child;
+        let idle = match child.stage() {
+            Stage::Running => WorkerStatus::Ready,
+            Stage::Finishing if self.may_leave() => return false,
+            // The one kept beside the connections' own is not shown.
+            Stage::Finishing if self.is_spare() => WorkerStatus::Dead,
+            Stage::Finishing => WorkerStatus::Graceful,
+            Stage::Ending => return false,
+        };
+        child.entry.set_worker_status(self.index as i32, idle);
+        true
+    }
+
     fn perform(&self, work: Work) {
         let child = self.child;
-        child.publish_counts_if_due(); // mod_status shows the request that asks
         match work {
             Work::Accepted(socket, pool) => self.serve_new(socket, pool),
             Work::Ready(queued) => self.serve_queued(queued),
@@ -75,11 +143,9 @@ impl Worker {
             Work::Closings => {
                 while let Some(queued) = child.closings.next() {
                     self.serve_queued(queued);
-                    child.publish_counts_if_due();
                 }
             }
         }
-        child.publish_counts_if_due();
     }
 
     fn serve_queued(&self, queued: Queued) {

@@ -12,6 +12,7 @@
 //!                └─────────────────── run ─────────────────────┘
 //! ```
 
+pub mod blocks;
 pub mod ledger;
 pub mod parking;
 pub mod queues;
@@ -19,3 +20,4 @@ pub mod slot;
 pub mod slot_handles;
 pub mod slot_pollset;
 pub mod slot_requests;
+pub mod slot_watch;

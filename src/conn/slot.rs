@@ -1,13 +1,15 @@
 //! A connection's slot: what the MPM knows of it.
 //!
-//! The slot lies in the connection's transaction pool: httpd keeps `c->cs`, the
-//! pollset keeps the poll entry, so it must not move. C code writes into parts
+//! The slot lies in the connection's transaction pool: httpd keeps `c->cs`, so
+//! it must not move. C code writes into parts
 //! of it, so no `&mut` to it ever exists; all fields are cells.
 
+use super::blocks::SpareBlocks;
 use super::ledger::{Also, Ledger};
-use super::queues::{Key, Wait};
+use super::queues::Wait;
+use super::slot_watch::WatchName;
 use crate::host::connection::{Conn, SharedState};
-use crate::host::pollset::{self, PollEntry};
+use crate::host::pollset::Readiness;
 use crate::host::pool::Pool;
 use crate::host::scoreboard::Handle;
 use crate::host::server::{Server, Timeouts};
@@ -20,20 +22,12 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// First field of everything that a pollset entry points at.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// A `Slot`.
-    Connection,
-    /// A listening socket, by its index in the bucket.
-    Listening(u32),
-}
-
 /// Told when a connection has gone, whoever ended it.
 pub trait Owner: Sync {
     /// The counters that the connection is in.
     fn ledger(&self) -> &Ledger;
+    /// The free blocks of the worker of this index.
+    fn spare_blocks(&self, worker: i32) -> Option<&SpareBlocks>;
     /// The connection has left the counters.
     fn connection_closed(&self);
 }
@@ -69,9 +63,10 @@ impl SharedTimeouts {
 /// What the MPM knows of a connection.
 #[repr(C)]
 pub struct Slot {
-    pub(super) target: Target,
     pub(super) shared: UnsafeCell<SharedState>,
-    pub(super) entry: UnsafeCell<PollEntry>,
+    /// What it is to be watched for, and its place in the pollset; none before the first time.
+    pub(super) interest: Cell<Readiness>,
+    pub(super) watch: Cell<Option<WatchName>>,
     pub(super) owner: Option<&'static dyn Owner>,
     pub(super) conn: Cell<*mut c::conn_rec>,
     pub(super) request: Cell<*mut c::request_rec>,
@@ -79,7 +74,6 @@ pub struct Slot {
     pub(super) socket: Option<Socket>,
     pub(super) handle: Option<Handle>,
     pub(super) timeouts: SharedTimeouts,
-    pub(super) key: Cell<Key>,
     pub(super) lingering_since_us: Cell<u64>,
     pub(super) linger_started: Cell<bool>,
     /// What its time was over for, once it was.
@@ -87,6 +81,8 @@ pub struct Slot {
     pub(super) told_suspended: Cell<bool>,
     pub(super) counted: Cell<Option<Also>>,
     pub(super) suspension: Suspension,
+    /// Whose free blocks the connection has while a worker serves it.
+    pub(super) lender: Cell<Option<&'static SpareBlocks>>,
 }
 
 impl Slot {
@@ -101,14 +97,13 @@ impl Slot {
         socket: Option<Socket>,
         handle: Option<Handle>,
     ) -> NonNull<Slot> {
-        let client = socket.map_or(ptr::null_mut(), Socket::as_ptr);
         let slot = pool.alloc(Slot {
-            target: Target::Connection,
             shared: UnsafeCell::new(SharedState {
                 state: State::Processing.as_raw() as _,
                 sense: 0,
             }),
-            entry: UnsafeCell::new(pollset::entry(client, ptr::null_mut())),
+            interest: Cell::new(Readiness::Readable),
+            watch: Cell::new(None),
             owner,
             conn: Cell::new(conn.as_ptr()),
             request: Cell::new(ptr::null_mut()),
@@ -116,21 +111,18 @@ impl Slot {
             socket,
             handle,
             timeouts: SharedTimeouts::new(timeouts),
-            key: Cell::new(Key::NONE),
             lingering_since_us: Cell::new(0),
             linger_started: Cell::new(false),
             expired: Cell::new(None),
             told_suspended: Cell::new(false),
             counted: Cell::new(None),
             suspension: Suspension::new(),
+            lender: Cell::new(None),
         });
         let data = slot.as_ptr().cast::<c_void>();
         // SAFETY: the slot lives in the connection's pool, and nobody else
         // knows it yet.
-        unsafe {
-            (*slot.as_ref().entry.get()).client_data = data;
-            conn.attach(slot.as_ref().shared.get(), data);
-        }
+        unsafe { conn.attach(slot.as_ref().shared.get(), data) };
         slot
     }
 
@@ -177,23 +169,6 @@ pub(super) fn timeouts_of(server: Option<Server>) -> Timeouts {
 /// The slot of a connection that is ours, if it is.
 pub(super) fn find(conn: &Conn) -> Option<NonNull<Slot>> {
     NonNull::new(conn.attached().cast::<Slot>())
-}
-
-/// What an event of the pollset is about.
-///
-/// # Safety
-/// `data` came from the pollset: it points at a `Target`, alone or as the
-/// first field of a `Slot` that is parked.
-pub unsafe fn target_of(data: *mut c_void) -> (Target, Option<Key>) {
-    // SAFETY: by contract.
-    let target = unsafe { *data.cast::<Target>() };
-    let key = match target {
-        // SAFETY: a parked slot; its key was set before it was given to the
-        // kernel, which orders that before the event.
-        Target::Connection => Some(unsafe { &*data.cast::<Slot>() }.key.get()),
-        Target::Listening(_) => None,
-    };
-    (target, key)
 }
 
 /// Runs when the connection's pool is cleared, on whichever thread does that.

@@ -1,11 +1,12 @@
 //! The handles that own a connection, one at a time.
 
 use super::ledger::Also;
-use super::queues::{Key, Wait};
+use super::queues::Wait;
 use super::slot::{connection_cleared, find, resume_before_clear, timeouts_of, Owner, Slot};
+use super::slot_watch::WatchName;
 use crate::host::c;
 use crate::host::connection::Conn;
-use crate::host::pollset::{self, PollEntry, Readiness};
+use crate::host::pollset::Readiness;
 use crate::host::pool::TransactionPool;
 use crate::host::scoreboard::Handle;
 use crate::host::server::{Server, Timeouts};
@@ -43,6 +44,7 @@ impl Running {
         server: Server,
         id: c::c_long,
         handle: Handle,
+        worker: i32,
     ) -> Result<Running, TransactionPool> {
         let Some(conn) = Conn::create(pool.name(), server, socket, id, handle) else {
             return Err(pool);
@@ -68,7 +70,30 @@ impl Running {
                 .on_clear(data, connection_cleared);
             pool.before_clear(data, resume_before_clear);
         }
-        Ok(Running(slot))
+        let running = Running(slot);
+        // Now: what the connection has for good is better not in blocks that are in use.
+        running.borrow_blocks(worker);
+        Ok(running)
+    }
+
+    /// A turn begins: the connection has the worker's free blocks for its length.
+    fn borrow_blocks(&self, worker: i32) {
+        let slot = self.slot();
+        let lender = slot.owner.and_then(|owner| owner.spare_blocks(worker));
+        if let Some(lender) = lender {
+            // SAFETY: the handle owns the connection and its pool.
+            unsafe { slot.pool.add_free(lender.lend()) };
+        }
+        slot.lender.set(lender);
+    }
+
+    /// The turn ends: what is free goes with the worker.
+    fn return_blocks(&self) {
+        let slot = self.slot();
+        if let Some(lender) = slot.lender.take() {
+            // SAFETY: the handle owns the connection and its pool.
+            lender.collect(|max_free| unsafe { slot.pool.take_free(max_free) });
+        }
     }
 
     fn slot(&self) -> &Slot {
@@ -180,12 +205,12 @@ impl Running {
             Interest::Write => Readiness::Writable,
         };
         self.reset_sense();
-        // SAFETY: not in the pollset while a worker has the connection.
-        unsafe { (*self.slot().entry.get()).reqevents = pollset::request(readiness) };
+        self.slot().interest.set(readiness);
     }
 
     /// Gives the connection to the queues.
     pub fn into_parked(self) -> Parked {
+        self.return_blocks();
         Parked(self.0)
     }
 
@@ -219,9 +244,15 @@ impl Running {
         }
     }
 
+    /// Its place in the pollset, which it gives up.
+    pub(super) fn take_watch(&self) -> Option<WatchName> {
+        self.slot().watch.take()
+    }
+
     /// Closes the socket and gives the pool back. The connection leaves the
     /// counters when the pool is cleared.
     pub fn close(self) -> (TransactionPool, Status) {
+        self.return_blocks();
         let slot = self.slot();
         let closed = slot.socket.map_or(Status::SUCCESS, Socket::close);
         // SAFETY: from `create`; the handle is consumed, so nobody uses the
@@ -231,16 +262,22 @@ impl Running {
 }
 
 impl Parked {
-    /// Where the queues keep it.
-    pub fn set_key(&self, key: Key) {
+    fn slot(&self) -> &Slot {
         // SAFETY: the handle owns the slot.
-        unsafe { self.0.as_ref() }.key.set(key);
+        unsafe { self.0.as_ref() }
     }
 
-    /// Its entry in the pollset.
-    pub fn poll_entry(&self) -> *mut PollEntry {
-        // SAFETY: the handle owns the slot.
-        unsafe { self.0.as_ref() }.entry.get()
+    /// What it waits for.
+    pub(super) fn interest(&self) -> Readiness {
+        self.slot().interest.get()
+    }
+
+    /// Its place in the pollset; `make` gives it one the first time.
+    pub(super) fn watch_or(&self, make: impl FnOnce(Option<Socket>) -> WatchName) -> WatchName {
+        let slot = self.slot();
+        let watch = slot.watch.get().unwrap_or_else(|| make(slot.socket));
+        slot.watch.set(Some(watch));
+        watch
     }
 
     /// Its socket is ready: to a worker.
@@ -286,6 +323,7 @@ impl Queued {
     /// A worker takes it; modules are told.
     pub fn run(self, thread: Thread, child: i32, worker: i32) -> Running {
         let running = Running(self.0);
+        running.borrow_blocks(worker);
         let slot = running.slot();
         if let Some(handle) = slot.handle {
             handle.move_to(child, worker);

@@ -1,17 +1,16 @@
 //! The child's pollset, in terms of connections and listening sockets.
 
-use super::queues::Key;
-use super::slot::{target_of, Target};
-use super::slot_handles::Parked;
+use super::slot_watch::{Target, Watch, WatchName};
 use crate::host::listener::Listening;
 use crate::host::pollset::{self, PollEntry, Pollset, Readiness};
 use crate::host::status::Status;
 use std::cell::UnsafeCell;
+use std::ptr::NonNull;
 
 /// What became ready.
 pub enum Event {
-    /// The connection that the queues keep under this key.
-    Connection(Key),
+    /// The connection that has this watch, unless it has gone.
+    Connection(WatchName),
     /// A connection can be accepted from the listening socket of this index.
     Listening(usize),
 }
@@ -59,11 +58,19 @@ impl ConnPollset {
         (ConnPollset { pollset, listening }, Poller(()))
     }
 
-    /// Watches a connection that was just parked.
-    pub fn watch(&self, parked: &Parked) -> Status {
-        // SAFETY: the slot lives until it is closed, which needs it to be taken
-        // out of the queues, and `unwatch` goes with that.
-        unsafe { self.add_anew(parked.poll_entry()) }
+    /// Watches a connection for `readiness`. For who has the car park's lock.
+    pub(super) fn watch(&self, watch: &Watch, readiness: Readiness) -> Status {
+        if watch.readiness() == Some(readiness) {
+            return Status::SUCCESS;
+        }
+        let removed = self.unwatch(watch);
+        if removed != Status::SUCCESS && !removed.not_found() {
+            return removed;
+        }
+        // SAFETY: a watch is never freed.
+        let added = unsafe { self.add_anew(watch.entry(readiness)) };
+        watch.set_readiness((added == Status::SUCCESS).then_some(readiness));
+        added
     }
 
     /// # Safety
@@ -81,10 +88,14 @@ impl ConnPollset {
         }
     }
 
-    /// Ends to watch a connection that was just taken out.
-    pub fn unwatch(&self, parked: &Parked) -> Status {
-        // SAFETY: the slot is live: we have its handle.
-        unsafe { self.pollset.remove(parked.poll_entry()) }
+    /// Ends to watch a connection, if it is watched. For who has the car park's lock.
+    pub(super) fn unwatch(&self, watch: &Watch) -> Status {
+        let Some(readiness) = watch.readiness() else {
+            return Status::SUCCESS;
+        };
+        watch.set_readiness(None);
+        // SAFETY: a watch is never freed.
+        unsafe { self.pollset.remove(watch.entry(readiness)) }
     }
 
     /// Watches the listening sockets.
@@ -112,19 +123,24 @@ impl ConnPollset {
     }
 
     /// Waits up to `timeout_us` (`None`: until something happens).
-    pub fn poll(
+    pub(super) fn poll(
         &self,
         _right: &mut Poller,
         timeout_us: Option<u64>,
         mut ready: impl FnMut(Event),
     ) -> Status {
-        // SAFETY: the right to poll is exclusive. Only whoever polls takes
-        // connections out, so every entry reported is still parked, and live,
-        // when its turn comes: `ready` takes out none but its own.
+        // SAFETY: the right to poll is exclusive. Entries live as long as the process: watches are never freed, nor is the
+        // box of the listening sockets' while there is a pollset. Each entry's data points at a `Target`, alone or as the
+        // first field of a watch.
         unsafe {
-            self.pollset.poll(timeout_us, |data| match target_of(data) {
-                (Target::Listening(i), _) => ready(Event::Listening(i as usize)),
-                (Target::Connection, key) => ready(Event::Connection(key.unwrap_or(Key::NONE))),
+            self.pollset.poll(timeout_us, |data| {
+                match *data.cast::<Target>() {
+                    Target::Listening(i) => ready(Event::Listening(i as usize)),
+                    Target::Connection => {
+                        let watch = NonNull::new_unchecked(data.cast::<Watch>());
+                        ready(Event::Connection(WatchName::from_event(watch)));
+                    }
+                };
             })
         }
     }

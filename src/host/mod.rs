@@ -4,6 +4,7 @@
 //! types that signatures of hooks need are re-exported here, so that `entry`
 //! and `module` need not import `sys`.
 
+pub mod blocks;
 pub mod bucket;
 pub mod callback;
 pub mod child_process;

@@ -1,5 +1,6 @@
 //! APR memory pools.
 
+use super::blocks::limit;
 use super::status::Status;
 use crate::sys;
 use std::ffi::{c_void, CStr};
@@ -153,7 +154,7 @@ impl TransactionPool {
         // allocator's owner and frees it, on failure it is freed here.
         unsafe {
             Status(sys::apr_allocator_create(&mut allocator)).ok()?;
-            sys::apr_allocator_max_free_set(allocator, max_free as sys::apr_size_t);
+            sys::apr_allocator_max_free_set(allocator, limit(max_free) as sys::apr_size_t);
             let rv = sys::apr_pool_create_ex(&mut new, parent.as_ptr(), None, allocator);
             if rv != 0 {
                 sys::apr_allocator_destroy(allocator);

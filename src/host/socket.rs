@@ -77,11 +77,12 @@ impl Socket {
     /// the limit on lingering holds for a peer that never pauses. The socket
     /// must not wait.
     pub fn drain(self) -> Drained {
-        // One worker does this on its own stack; 32 KiB keeps up with a fast upload.
-        let mut scratch = [0u8; 32 * 1024];
+        // 32 KiB keeps up with a fast upload. Most have nothing to drain: so no array, each page of
+        // which would be touched, and stay with the worker's stack.
+        let mut scratch = Vec::<u8>::with_capacity(32 * 1024);
         for _ in 0..128 {
-            let mut len = scratch.len() as sys::apr_size_t;
-            // SAFETY: the buffer is as long as `len` says.
+            let mut len = scratch.capacity() as sys::apr_size_t;
+            // SAFETY: there is room for as much as `len` says, and nobody reads it.
             let rv = unsafe {
                 sys::apr_socket_recv(self.as_ptr(), scratch.as_mut_ptr().cast(), &mut len)
             };

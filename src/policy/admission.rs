@@ -1,4 +1,4 @@
-//! Whether a child may accept another connection, and what gives way when it may not.
+//! Whether a child may accept another connection.
 
 /// AsyncRequestWorkerFactor: how many connections beyond ThreadsPerChild a child takes for each idle worker.
 ///
@@ -131,36 +131,6 @@ pub fn surplus_worker_may_exit(connections: u32, threads: u32, exited: u32) -> b
     connections < threads.saturating_sub(exited)
 }
 
-/// How long workers must have been busy, and accepting stopped, before idle keep-alive connections are closed, in
-/// milliseconds. A burst shorter than that costs nobody a connection.
-pub const SHED_AFTER_MS: u64 = 1000;
-
-/// How hard a child is pressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pressure {
-    /// How long no worker has been idle, in milliseconds; 0 if one is.
-    pub busy_for_ms: u64,
-    /// How long the child has not accepted, in milliseconds; 0 if it does.
-    pub accept_blocked_for_ms: u64,
-    /// Idle keep-alive connections.
-    pub keepalives: u32,
-    /// ThreadsPerChild.
-    pub threads: u32,
-}
-
-/// How many of the oldest idle keep-alive connections to close before their KeepAliveTimeout.
-///
-/// "If all workers are busy, it will close connections in keep-alive state even if the keep-alive timeout has not expired"
-/// (AsyncRequestWorkerFactor), so that clients go to a process with workers to spare. None, unless the shortage lasts and new
-/// connections wait for room; then at most ThreadsPerChild at a time, so that the caller sees whether that was enough.
-#[must_use]
-pub fn keepalives_to_shed(pressure: &Pressure) -> u32 {
-    if pressure.busy_for_ms < SHED_AFTER_MS || pressure.accept_blocked_for_ms < SHED_AFTER_MS {
-        return 0;
-    }
-    pressure.keepalives.min(pressure.threads)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,28 +246,6 @@ mod tests {
                 surplus_worker_may_exit(connections, threads, exited),
                 expected
             );
-        }
-    }
-
-    #[test]
-    fn keepalives_give_way_only_to_a_lasting_shortage() {
-        let cases = [
-            (0, 5000, 100, 0),
-            (5000, 0, 100, 0),
-            (999, 1000, 100, 0),
-            (1000, 999, 100, 0),
-            (1000, 1000, 100, 10),
-            (9000, 9000, 3, 3),
-            (9000, 9000, 0, 0),
-        ];
-        for (busy_for_ms, accept_blocked_for_ms, keepalives, expected) in cases {
-            let pressure = Pressure {
-                busy_for_ms,
-                accept_blocked_for_ms,
-                keepalives,
-                threads: 10,
-            };
-            assert_eq!(keepalives_to_shed(&pressure), expected, "{pressure:?}");
         }
     }
 

@@ -24,3 +24,4 @@ pub mod maintenance;
 pub mod onset;
 pub mod query;
 pub mod reload;
+pub mod saturation;

@@ -1,34 +1,64 @@
-//! The hand-off of ready work to workers.
+//! The hand-off of ready work to workers, and of the right to poll for more.
 //!
-//! Work is a FIFO, idle workers are a stack, both under one mutex; each worker sleeps in its own bed. *Wake and pop*: who
-//! submits an item queues it and wakes one worker, and a worker that is awake takes the oldest item there is. The
-//! alternative, to put the item into the woken worker's hands, would let a busy worker that returns a moment later serve a
-//! younger item first, while the older one waits for a thread to get going. The price is that a worker now and then wakes
-//! up to find its item served; it goes back to sleep.
+//! Workers poll for themselves (leader/followers). Polling is a *role*, a value of type `R` that one thread at a time has. A worker
+//! that is done takes the oldest item; if there is none, the role; if that is taken, it idles. Who polls comes back with what
+//! it has found, gives the role back, and serves the first item itself. Others are woken when what waits would wait too long
+//! for those that are at work (`pace.rs`), and for what is submitted from outside at once, most recently idled first.
 //!
-//! Why no wake-up is lost, and what each state means, is in `README.md`, section "Hand-off". The state machine itself is
-//! in `roster.rs`, without a thread in sight; this file adds the lock, the beds and the gauges.
+//! A *guard*, a thread that serves nothing, bounds the error of that estimate. It ticks while there is work; if nobody has come
+//! by for a tick although something waits, it calls a worker, and if all are busy it polls itself. It rests while a worker
+//! polls and nothing else is going on, so an idle child is woken by nobody.
 //!
-//! The strategy is meant to be replaced (workers that poll for themselves) behind the same interface.
+//! *Wake and pop*: items are queued, and a worker that is awake takes the oldest there is. The alternative, to put the item into
+//! the woken worker's hands, would let a busy worker that returns a moment later serve a younger item first.
+//!
+//! Why no wake-up is lost, and what each state means, is in `../README.md`, section "Hand-off". The state machine itself is
+//! in `roster.rs`, without a thread in sight; this file adds the lock, the beds, the bell and the gauges.
 
+mod pace;
 mod roster;
 
 use crossbeam_utils::CachePadded;
+use std::time::Duration;
 
 use super::parker::Parker;
-use super::primitive::{lock, AtomicUsize, Mutex, Ordering};
-use roster::Roster;
+use super::primitive::{lock, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use roster::{Roster, Wakes};
+
+/// How long the guard sleeps between two looks.
+pub const TICK: Duration = Duration::from_millis(2);
+
+/// Makes whoever polls return: now, or from its next poll if it doesn't poll yet.
+pub trait Ring {
+    /// Rings; from any thread.
+    fn ring(&self);
+}
 
 /// What a worker is to do next.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an item that is dropped is a request that is lost"]
-pub enum Next<T> {
+pub enum Next<T, R> {
     /// Serve this.
     Item(T),
-    /// Look at the world again (phase, roles, limits), then come back. A worker doesn't block anywhere else after this
-    /// without having seen to it that [`Handoff::queued`] is zero.
+    /// Poll, then give the role back with [`Handoff::next_after_poll`].
+    Poll(R),
+    /// Look at the world again (phase, limits), then come back or leave.
     Interrupted,
     /// The hand-off is closed and nothing is left in it. The same for every later call.
+    Closed,
+}
+
+/// What the guard is to do next.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the role must come back"]
+pub enum Guard<R> {
+    /// Nothing is going on: [`Handoff::guard_rest`].
+    Rest,
+    /// Sleep for a [`TICK`].
+    Tick,
+    /// All workers are busy: poll, then give the role back with [`Handoff::guard_polled`].
+    Poll(R),
+    /// The hand-off is closed.
     Closed,
 }
 
@@ -39,79 +69,109 @@ pub enum Next<T> {
 struct Gauges {
     idle: AtomicUsize,
     queued: AtomicUsize,
+    busy_spells: AtomicU64,
 }
 
-/// Hands items of type `T` to workers, the oldest item first, to the most recently idled worker first.
+/// Hands items of type `T` to workers, the oldest item first, and the role `R` to one thread at a time.
 ///
 /// Shared by reference between all threads. Dropping it drops what is still queued.
 #[derive(Debug)]
-pub struct Handoff<T> {
-    roster: CachePadded<Mutex<Roster<T>>>,
+pub struct Handoff<T, R, B> {
+    roster: CachePadded<Mutex<Roster<T, R>>>,
     gauges: CachePadded<Gauges>,
     beds: Box<[CachePadded<Parker>]>,
+    guard_bed: Parker,
+    bell: B,
 }
 
-impl<T: Send> Handoff<T> {
-    /// A hand-off for the workers `0..workers`. None of them is idle until it calls [`Handoff::next`].
+impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
+    /// A hand-off for the workers `0..workers`. None of them is idle until it calls [`Handoff::next`]. Nobody polls until
+    /// [`Handoff::open`].
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub fn new(workers: usize, bell: B) -> Self {
         Self {
             roster: CachePadded::new(Mutex::new(Roster::new(workers))),
             gauges: CachePadded::new(Gauges {
                 idle: AtomicUsize::new(0),
                 queued: AtomicUsize::new(0),
+                busy_spells: AtomicU64::new(0),
             }),
             beds: (0..workers)
                 .map(|_| CachePadded::new(Parker::new()))
                 .collect(),
+            guard_bed: Parker::new(),
+            bell,
         }
     }
 
-    /// Queues `item` behind all others and wakes the most recently idled worker for it, if there is one and no worker
-    /// is on its way with nothing to do. Never blocks for longer than the lock is held, which is never across a system
-    /// call of ours (but a queue that grows allocates).
+    /// Puts the role where workers take it. Once.
+    pub fn open(&self, role: R) {
+        let mut roster = lock(&self.roster);
+        let wakes = roster.open(role);
+        self.let_go(roster, wakes);
+    }
+
+    /// Queues `item` behind all others. Wakes the most recently idled worker for it, if there is one and nobody is on the way
+    /// with nothing to do; without one, the worker that polls, if one does. Never blocks for longer than the lock is held,
+    /// which is never across a system call of ours (but a queue that grows allocates).
     ///
     /// # Errors
     ///
     /// Gives the item back once the hand-off is closed.
     pub fn submit(&self, item: T) -> Result<(), T> {
         let mut roster = lock(&self.roster);
-        let call = roster.submit(item)?;
-        self.gauge(&roster);
-        drop(roster);
-        self.wake(call);
+        let wakes = roster.submit(item)?;
+        self.let_go(roster, wakes);
         Ok(())
     }
 
-    /// What `worker` is to do next: an interrupt first, else the oldest item; if there is neither, the worker is idle
-    /// and blocks, without a timeout.
+    /// What `worker` is to do next: an interrupt first, else the oldest item, else the role; if there is none of them, the
+    /// worker is idle and blocks, without a timeout. `served_us`: how long it took to serve the item that the last call gave, if
+    /// it gave one. `tired`: the worker has had its core for long, and idles if another one can take its place.
     ///
-    /// Each index is used by one thread at a time. A thread may leave between two calls, and another take over its index.
-    /// This doesn't answer the idle watch; if that is used, all workers call [`Handoff::next_with`].
+    /// Each index is used by one thread at a time, until it calls [`Handoff::leave`].
     ///
     /// # Panics
     ///
     /// If `worker` is not one of the indexes the hand-off was made for.
-    pub fn next(&self, worker: usize) -> Next<T> {
-        self.take(worker, None::<fn()>)
+    pub fn next(&self, worker: usize, served_us: u64, tired: bool) -> Next<T, R> {
+        let mut roster = lock(&self.roster);
+        let (next, wakes) = roster.step(worker, served_us, tired);
+        self.let_go(roster, wakes);
+        next.unwrap_or_else(|| self.idle_until_called(worker))
     }
 
-    /// As [`Handoff::next`], and answers the idle watch ([`Handoff::set_idle_watch`]): if that is set when the worker becomes
-    /// idle, it takes the watch down and runs `on_idle`, after it has been counted as idle and without any lock.
-    /// It does so as well when it takes an item that an idle worker was already called for, because that sets the other free.
-    /// `on_idle` may use this hand-off, except for `next` with the same index.
-    ///
-    /// # Panics
-    ///
-    /// As [`Handoff::next`]. A panic of `on_idle` passes through and leaves the worker counted as idle, or its item
-    /// unserved, so it has to end the child.
-    pub fn next_with(&self, worker: usize, on_idle: impl FnOnce()) -> Next<T> {
-        self.take(worker, Some(on_idle))
+    /// As [`Handoff::next`] for the worker that has polled: it gives the role back and queues all of `found`, in that order.
+    pub fn next_after_poll(&self, worker: usize, role: R, found: &mut Vec<T>) -> Next<T, R> {
+        let mut roster = lock(&self.roster);
+        let (next, wakes) = roster.polled(worker, role, found);
+        self.let_go(roster, wakes);
+        next.unwrap_or_else(|| self.idle_until_called(worker))
+    }
+
+    /// `worker` doesn't come back, after an item or an interrupt. Its index may be used again.
+    pub fn leave(&self, worker: usize, served_us: u64) {
+        let mut roster = lock(&self.roster);
+        let wakes = roster.leave(worker, served_us);
+        self.let_go(roster, wakes);
+    }
+
+    /// `worker` is on the stack. It may be called in vain several times.
+    fn idle_until_called(&self, worker: usize) -> Next<T, R> {
+        loop {
+            self.beds[worker].park();
+            let mut roster = lock(&self.roster);
+            let (next, wakes) = roster.step(worker, 0, false);
+            self.let_go(roster, wakes);
+            if let Some(next) = next {
+                return next;
+            }
+        }
     }
 
     /// How many workers would take an item at once: those that are idle, or on their way for an item that somebody else
-    /// has taken since, less the items in the queue. A worker that was woken for an item doesn't count, nor does one that
-    /// has not called `next` yet.
+    /// has taken since, or only poll, less the items in the queue. A worker that was woken for an item doesn't count, nor does one
+    /// that has not called `next` yet.
     ///
     /// Without the lock, so it may be old by the time it is used.
     #[must_use]
@@ -125,73 +185,93 @@ impl<T: Send> Handoff<T> {
         self.gauges.queued.load(Ordering::Relaxed)
     }
 
-    /// Sets or takes down the watch for idle workers. Once set, the next worker that calls [`Handoff::next_with`] and finds
-    /// or makes [`Handoff::idle`] greater than zero takes it down and runs what it brought; one such call for each time it
-    /// was set.
+    /// How often [`Handoff::idle`] has fallen to zero. Two looks that find workers idle have found them idle all the time in
+    /// between if this is the same at both, and only then; each reads it before [`Handoff::idle`].
+    #[must_use]
+    pub fn busy_spells(&self) -> u64 {
+        // Acquire: what is read of `idle` afterwards is no older than the fall that was counted last.
+        self.gauges.busy_spells.load(Ordering::Acquire)
+    }
+
+    /// Sets or takes down the watch for idle workers. Once set, the next worker that idles takes it down and rings for whoever
+    /// polls.
     ///
-    /// Whoever waits for an idle worker sets the watch, *then* looks at [`Handoff::idle`] once more, and waits only if it
-    /// is zero. A call that is already running is not stopped by taking the watch down.
+    /// For who has the role: it sets the watch, *then* looks at [`Handoff::idle`] once more, and polls.
     pub fn set_idle_watch(&self, want: bool) {
         lock(&self.roster).watch(want);
     }
 
-    /// Makes one worker look at the world again: the most recently idled one, or if none is idle the first that comes
-    /// to `next`. Interrupts that wait for a worker to come don't add up.
+    /// Makes one worker look at the world again: the most recently idled one, or if none is idle the one that polls, or else
+    /// the first that comes to `next`. Interrupts that wait for a worker to come don't add up.
     pub fn interrupt_one(&self) {
         let mut roster = lock(&self.roster);
-        let call = roster.interrupt_one();
-        self.gauge(&roster);
-        drop(roster);
-        self.wake(call);
+        let wakes = roster.interrupt_one();
+        self.let_go(roster, wakes);
     }
 
-    /// Makes every worker look at the world again, once: idle ones now, others when they come to `next`. Also those that
-    /// have not called it yet.
+    /// Makes every worker look at the world again, once: idle ones and the poller now, others when they come to `next`. Also
+    /// those that have not called it yet.
     pub fn interrupt_all(&self) {
         let mut roster = lock(&self.roster);
-        let sleepers = roster.interrupt_all();
-        self.gauge(&roster);
-        drop(roster);
+        let (sleepers, wakes) = roster.interrupt_all();
+        self.let_go(roster, wakes);
         self.wake(sleepers);
     }
 
-    /// Takes no more items. What is queued is still handed out; then every call of `next` is answered `Closed`. Interrupts
-    /// that are pending still come first.
+    /// Takes no more items, and gives the role to nobody. What is queued is still handed out; then every call of `next` is
+    /// answered `Closed`. Interrupts that are pending still come first.
     pub fn close(&self) {
         let mut roster = lock(&self.roster);
-        let sleepers = roster.close();
-        self.gauge(&roster);
-        drop(roster);
+        let (sleepers, wakes) = roster.close();
+        self.let_go(roster, wakes);
         self.wake(sleepers);
     }
 
-    /// `next` with something to run for the watch, or without.
-    fn take<F: FnOnce()>(&self, worker: usize, mut on_idle: Option<F>) -> Next<T> {
-        loop {
-            let mut roster = lock(&self.roster);
-            let step = roster.step(worker, on_idle.is_some());
-            self.gauge(&roster);
-            drop(roster);
-            self.wake(step.call);
-            if step.tell {
-                if let Some(on_idle) = on_idle.take() {
-                    on_idle();
-                }
-            }
-            match step.next {
-                Some(next) => return next,
-                None => self.beds[worker].park(),
-            }
+    /// What the guard is to do next. For one thread.
+    pub fn guard(&self) -> Guard<R> {
+        let mut roster = lock(&self.roster);
+        let (next, wakes) = roster.guard();
+        self.let_go(roster, wakes);
+        next
+    }
+
+    /// Blocks the guard until something goes on again.
+    pub fn guard_rest(&self) {
+        self.guard_bed.park();
+    }
+
+    /// The guard has polled: it gives the role back and queues all of `found`.
+    pub fn guard_polled(&self, role: R, found: &mut Vec<T>) {
+        let mut roster = lock(&self.roster);
+        let wakes = roster.guard_polled(role, found);
+        self.let_go(roster, wakes);
+    }
+
+    /// Brings the gauges up to date, unlocks, and only then wakes others, so that they don't wake up into the lock.
+    fn let_go(&self, roster: MutexGuard<'_, Roster<T, R>>, wakes: Wakes) {
+        self.gauge(&roster);
+        drop(roster);
+        self.wake(wakes.call);
+        if wakes.ring {
+            self.bell.ring();
+        }
+        if wakes.guard {
+            self.guard_bed.unpark();
         }
     }
 
-    /// Brings the gauges up to date; the caller still holds the lock.
-    fn gauge(&self, roster: &Roster<T>) {
-        self.gauges.idle.store(roster.free(), Ordering::Relaxed);
-        self.gauges.queued.store(roster.queued(), Ordering::Relaxed);
+    fn gauge(&self, roster: &Roster<T, R>) {
+        let gauges = &self.gauges;
+        let (before, now) = (gauges.idle.load(Ordering::Relaxed), roster.free());
+        gauges.idle.store(now, Ordering::Relaxed);
+        gauges.queued.store(roster.queued(), Ordering::Relaxed);
+        if before > 0 && now == 0 {
+            let spells = gauges.busy_spells.load(Ordering::Relaxed);
+            gauges.busy_spells.store(spells + 1, Ordering::Release);
+        }
     }
 
-    /// Wakes workers that were taken off the stack; the caller no longer holds the lock, so they don't wake up into it.
+    /// Wakes workers that were taken off the stack.
     fn wake(&self, workers: impl IntoIterator<Item = usize>) {
         for worker in workers {
             self.beds[worker].unpark();

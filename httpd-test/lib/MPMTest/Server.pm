@@ -382,7 +382,7 @@ sub stop {
         $self->wait_exit(5);
     }
     my $seconds = time - $begin;
-    wait_until { !$self->members } $killed ? 0 : $o{grace} // 1;
+    wait_until { !$self->members } $killed ? 0 : $o{grace} // 3;    # programs that it logs to end with their input
     my @left = $self->members;
     kill KILL => $_ for @left;
     wait_until { !$self->members } 5;
@@ -624,6 +624,13 @@ sub _stat {
     my ($comm, $rest) = $line =~ /^\d+ \((.*)\) (.*)$/s or return undef;
     my @f = split ' ', $rest;
     return { state => $f[0], ppid => $f[1], threads => $f[17], utime => $f[11], stime => $f[12] };
+}
+
+# Waits until no thread of the children runs or is about to: a worker that has answered is idle by then.
+sub at_rest {
+    my ($self, $seconds) = @_;
+    return wait_until { !grep {/\) [RD] /} map { $self->slurp($_) // '' } map { glob "/proc/$_/task/*/stat" } $self->children }
+        $seconds // 5, 0.005;
 }
 
 sub fds {

@@ -22,7 +22,7 @@ while (@kept < $LIMIT) {
     $c->request('/index.html');
     $served++ if $c->response(5)->{status} == 200;
     push @kept, $c;
-    sleep 0.01;    # the worker goes idle again
+    $s->at_rest;    # the worker is idle again
 }
 is $served, $LIMIT, "$LIMIT connections, all workers idle";
 my @more = conns($s, 10);

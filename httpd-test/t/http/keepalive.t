@@ -48,8 +48,8 @@ for my $n (4, 40) {
 
 {
     my ($c) = conns($s, 1);
-    $c->request('/probe/slowhead?ms=600', version => '1.0');
-    ok wait_until(sub { $c->_fill(time); $c->buffered =~ /head\n/ }, 0.5), 'what a handler flushes arrives at once';
+    $c->request('/probe/slowhead?ms=2000', version => '1.0');
+    ok wait_until(sub { $c->_fill(time); $c->buffered =~ /head\n/ }, 1.5), 'what a handler flushes arrives at once';
     unlike $c->buffered, qr/body/, 'before the rest';
     like $c->response(5)->{body}, qr/^head\nbody\n$/, 'which follows';
 }

@@ -67,7 +67,7 @@ SKIP: {
     $_->close for $c, @c, @e, @w, @l, @n;
     ok wait_until(sub { my $n = probe($s, 'counters'); $n->{closed} == $n->{pre_connection} - 1 }, 5),
         'no connection is left over' or diag explain probe($s, 'counters');
-    ok wait_until(sub { async($s)->{total} == 1 }, 2), 'nor in mod_status' or diag explain async($s);
+    ok wait_until(sub { async($s)->{total} <= 1 }, 2), 'nor in mod_status' or diag explain async($s);
 }
 $s->stop;
 

@@ -13,14 +13,14 @@ my $s = probe_server(
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
 
-# Always more requests than workers, each from a new client, each of so many milliseconds.
+# Always many more requests than workers, each from a new client, each of so many milliseconds: no worker waits for a client.
 for my $ms (1100, 200) {
     my @idle = conns($s, 6);
     for my $c (@idle) { $c->request('/index.html'); $c->response(5) }
     is scalar keys %{ close_times(0.5, @idle) }, 0, scalar(@idle) . ' idle connections, no other ones: they are kept';
 
-    my $load = MPMTest::Load->new($s, [map { { keepalive => 0, path => "/probe/sleep?ms=$ms" } } 1 .. $THREADS + 2]);
-    is scalar keys %{ close_times(6, @idle) }, scalar @idle,
+    my $load = MPMTest::Load->new($s, [map { { keepalive => 0, path => "/probe/sleep?ms=$ms" } } 1 .. 3 * $THREADS]);
+    is scalar keys %{ close_times(15, @idle) }, scalar @idle,
         "requests of $ms ms: they are closed, long before KeepAliveTimeout";
     my $count = $load->finish;
     cmp_ok $count->{ok}, '>', 5, 'meanwhile newcomers were served';

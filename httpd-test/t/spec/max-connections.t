@@ -3,7 +3,6 @@
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(sleep);
 use MPMTest::Test within => 100, qw(async beyond close_times conns probe_server wait_until);
 
 my %page = (ThreadsPerChild => 10, ServerLimit => 4, AsyncRequestWorkerFactor => 2);
@@ -28,7 +27,7 @@ sub fill {
         $c->request('/index.html');
         last if $c->response(@held < 8 ? 5 : 1)->{status} != 200;
         push @held, $c;
-        sleep 0.02;    # the worker goes idle again
+        $s->at_rest;    # the worker is idle again
     }
     return @held;
 }

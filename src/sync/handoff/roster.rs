@@ -1,34 +1,38 @@
-//! What the lock of a [`super::Handoff`] protects: who is where, what waits, and who is owed what. No thread, no lock, no
-//! clock: every decision of the protocol is a function on plain data here.
+//! What the lock of a [`super::Handoff`] protects: who is where, what waits, who polls, and who is owed what. No thread, no
+//! lock, no clock: every decision of the protocol is a function on plain data here.
 //!
 //! ```text
-//!            step(): nothing to do              submit(), step(): an item for it
-//!   Away ----------------------------> Idle ------------------------------------> Called
-//!    ^  ^                               |                                           |
-//!    |  +-------------------------------+                                           |
-//!    |      interrupt_*(), close()                                                  |
-//!    +------------------------------------------------------------------------------+
-//!                        step(): it has arrived, whatever it finds
+//!   Away --+                                           the role, if it is free
+//!          |  next()    an item                    +---------------------------> Polling
+//!   Serving+---------> Serving      else, no item: |                               |
+//!          |                                       +---> Idle ---> Called          | next_after_poll()
+//!   Called +                                              an item or a free role   |
+//!          +<----------------------------------------------------------------------+
 //! ```
 //!
-//! The invariant, which holds whenever the lock is free:
+//! What holds whenever the lock is free, and nobody has closed it:
 //!
-//! > if a worker is idle, there are at least as many called workers as queued items.
-//!
-//! So an item waits only for a worker that is already on its way, or for a busy one because none is idle.
+//! 1. If an item waits or the role is free, the guard is armed, or polls.
+//! 2. If a worker polls, it has been rung for, or there are at least as many called workers as queued items.
+//! 3. If the guard polls, no worker is idle, or the guard has been rung for.
 
 use std::collections::VecDeque;
 
-use super::Next;
+use super::pace::Pace;
+use super::{Guard, Next};
 
 /// Where a worker is, as far as the roster knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Not created yet, busy, or woken for another reason than an item.
+    /// Not created yet, gone, or on its way to `next` for another reason than an item.
     Away,
+    /// Busy with an item.
+    Serving,
+    /// Has the role.
+    Polling,
     /// On the idle stack. Leaving it is what entitles, and obliges, to one wake-up.
     Idle,
-    /// Taken off the stack because of an item, and not yet back under the lock.
+    /// Taken off the stack because there is something to do, and not yet back under the lock.
     Called,
 }
 
@@ -39,34 +43,58 @@ struct Seat {
     interrupted: bool,
 }
 
-/// What a worker that held the lock is to do now that it has let go of it, in this order.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step<T> {
-    /// Wake this one, which takes the worker's place.
-    pub(super) call: Option<usize>,
-    /// Tell the one who watches that there is an idle worker.
-    pub(super) tell: bool,
-    /// Return this; or else the worker is on the idle stack, and parks.
-    pub(super) next: Option<Next<T>>,
+/// Who has the role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// Nobody: it is here, or has not been opened yet.
+    Nobody,
+    Worker(usize),
+    Guard,
 }
 
-/// The state under the lock. Methods that return workers have taken these off the stack: the caller wakes each of them
-/// exactly once, after it has released the lock.
+/// Whom to wake, once the lock is free.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wakes {
+    /// This worker, from its bed.
+    pub(super) call: Option<usize>,
+    /// Whoever polls.
+    pub(super) ring: bool,
+    /// The guard, from its bed.
+    pub(super) guard: bool,
+}
+
+/// The state under the lock.
 #[derive(Debug)]
-pub(super) struct Roster<T> {
+pub(super) struct Roster<T, R> {
     queue: VecDeque<T>,
     /// Indexes of idle workers, the most recent last.
     stack: Vec<usize>,
     seats: Box<[Seat]>,
     /// How many seats are `Called`.
     called: usize,
+    /// How many seats are `Serving`.
+    active: usize,
+    /// The role, if nobody has it.
+    role: Option<R>,
+    holder: Holder,
+    /// Whoever polls has been rung for.
+    rung: bool,
+    /// The guard is awake, or its wake-up is on the way.
+    armed: bool,
+    /// How many items have been served, modulo; and how many when the guard last looked.
+    served: usize,
+    seen: usize,
+    /// The same of how often the role has been taken.
+    taken: usize,
+    seen_taken: usize,
+    pace: Pace,
     /// The first worker that comes is owed an interrupt.
     interrupt_next: bool,
     watched: bool,
     closed: bool,
 }
 
-impl<T> Roster<T> {
+impl<T, R> Roster<T, R> {
     pub(super) fn new(workers: usize) -> Self {
         let seat = Seat {
             place: Place::Away,
@@ -77,6 +105,16 @@ impl<T> Roster<T> {
             stack: Vec::with_capacity(workers),
             seats: vec![seat; workers].into_boxed_slice(),
             called: 0,
+            active: 0,
+            role: None,
+            holder: Holder::Nobody,
+            rung: false,
+            armed: false,
+            served: 0,
+            seen: 0,
+            taken: 0,
+            seen_taken: 0,
+            pace: Pace::default(),
             interrupt_next: false,
             watched: false,
             closed: false,
@@ -85,23 +123,51 @@ impl<T> Roster<T> {
 
     /// Workers that would take an item at once; see [`super::Handoff::idle`].
     pub(super) fn free(&self) -> usize {
-        debug_assert!(
-            self.stack.is_empty() || self.queue.len() <= self.called,
-            "an item waits although a worker is idle"
-        );
-        (self.stack.len() + self.called).saturating_sub(self.queue.len())
+        debug_assert_eq!(self.fault(), None);
+        let polling = usize::from(matches!(self.holder, Holder::Worker(_)));
+        (self.stack.len() + self.called + polling).saturating_sub(self.queue.len())
     }
 
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }
 
+    /// Which of the three rules is broken.
+    fn fault(&self) -> Option<&'static str> {
+        if self.closed {
+            return None;
+        }
+        let waits = !self.queue.is_empty() || self.role.is_some();
+        match self.holder {
+            _ if waits && !self.armed => Some("something waits, and the guard sleeps"),
+            Holder::Worker(_) if self.queue.len() > self.called && !self.rung => {
+                Some("an item waits although a worker only polls")
+            }
+            Holder::Guard if !self.stack.is_empty() && !self.rung => {
+                Some("the guard polls although a worker is idle")
+            }
+            _ => None,
+        }
+    }
+
+    /// Threads that come for what there is to do, whatever happens.
+    fn on_the_way(&self) -> usize {
+        let poller = matches!(self.holder, Holder::Worker(_)) && self.rung;
+        self.called + usize::from(poller)
+    }
+
     pub(super) fn watch(&mut self, want: bool) {
         self.watched = want;
     }
 
-    /// Queues an item and says whom to wake; gives it back if closed.
-    pub(super) fn submit(&mut self, item: T) -> Result<Option<usize>, T> {
+    /// The role is to be had from now on.
+    pub(super) fn open(&mut self, role: R) -> Wakes {
+        self.role = Some(role);
+        self.call_if_short()
+    }
+
+    /// Queues an item; gives it back if closed.
+    pub(super) fn submit(&mut self, item: T) -> Result<Wakes, T> {
         if self.closed {
             return Err(item);
         }
@@ -109,60 +175,164 @@ impl<T> Roster<T> {
         Ok(self.call_if_short())
     }
 
-    /// One more called worker if there are fewer of them than items. It is called for at most one item at a time
-    /// because no event adds more than one item or takes away more than one called worker.
-    fn call_if_short(&mut self) -> Option<usize> {
-        if self.queue.len() <= self.called {
+    /// One more thread if there are fewer on their way than there is to do: nobody waits for one that serves.
+    fn call_if_short(&mut self) -> Wakes {
+        let role_waits = self.queue.is_empty() && self.role.is_some();
+        let wanted = self.queue.len() + usize::from(role_waits);
+        self.call_if(wanted > self.on_the_way())
+    }
+
+    /// One more thread if what there is to do would wait too long for those that serve.
+    fn call_if_slow(&mut self) -> Wakes {
+        let waiting = self.queue.len() + usize::from(self.role.is_some());
+        // One at a time: who is on the way calls the next one if need be, and may be waiting for a core itself.
+        let call = self.on_the_way() == 0 && self.pace.worth_a_wake(waiting, self.active);
+        self.call_if(call)
+    }
+
+    fn call_if(&mut self, call: bool) -> Wakes {
+        let mut wakes = Wakes::default();
+        if call && !self.closed {
+            wakes.call = self.stack.pop();
+            match wakes.call {
+                Some(worker) => {
+                    self.seats[worker].place = Place::Called;
+                    self.called += 1;
+                }
+                None => wakes.ring = matches!(self.holder, Holder::Worker(_)) && self.ring(),
+            }
+        }
+        wakes.guard = self.arm_if_needed();
+        wakes
+    }
+
+    /// Whether the poller must be rung for; once for each poll.
+    fn ring(&mut self) -> bool {
+        self.holder != Holder::Nobody && !std::mem::replace(&mut self.rung, true)
+    }
+
+    /// Whether the guard must be woken.
+    fn arm_if_needed(&mut self) -> bool {
+        let needed = !self.queue.is_empty() || self.role.is_some() || self.served != self.seen;
+        needed && !std::mem::replace(&mut self.armed, true)
+    }
+
+    /// `worker` has the lock, from outside or from its bed: what now? If nothing, it is on the stack, and parks.
+    pub(super) fn step(
+        &mut self,
+        worker: usize,
+        served_us: u64,
+        tired: bool,
+    ) -> (Option<Next<T, R>>, Wakes) {
+        self.arrive(worker, served_us);
+        let relief = tired.then(|| self.relieve(worker)).flatten();
+        match relief {
+            Some(wakes) => (None, wakes),
+            None => self.choose(worker),
+        }
+    }
+
+    /// `worker` has the lock, and does not come back.
+    pub(super) fn leave(&mut self, worker: usize, served_us: u64) -> Wakes {
+        self.arrive(worker, served_us);
+        self.seats[worker].interrupted = false;
+        self.call_if_short()
+    }
+
+    /// `worker` is where it is seen: neither busy nor on the way any more.
+    fn arrive(&mut self, worker: usize, served_us: u64) {
+        let seat = &mut self.seats[worker];
+        match std::mem::replace(&mut seat.place, Place::Away) {
+            Place::Away => {}
+            Place::Called => self.called -= 1,
+            Place::Serving => {
+                self.active -= 1;
+                self.pace.note(served_us);
+                self.served = self.served.wrapping_add(1);
+            }
+            place @ (Place::Idle | Place::Polling) => {
+                debug_assert!(
+                    false,
+                    "worker {worker} is {place:?}: two threads with one index?"
+                );
+            }
+        }
+    }
+
+    /// Lets another worker take `worker`'s place, if there is something to do, and one to do it.
+    fn relieve(&mut self, worker: usize) -> Option<Wakes> {
+        let nothing_to_do = self.queue.is_empty() && self.role.is_none();
+        let owed = self.seats[worker].interrupted || self.interrupt_next;
+        let relief = self.on_the_way() > 0 || !self.stack.is_empty();
+        if nothing_to_do || owed || self.closed || !relief {
             return None;
         }
-        let worker = self.stack.pop()?;
-        self.seats[worker].place = Place::Called;
-        self.called += 1;
-        Some(worker)
+        let called = self.call_if(self.on_the_way() == 0);
+        let idled = self.idle(worker);
+        Some(Wakes {
+            ring: idled.ring,
+            ..called
+        })
     }
 
-    /// `worker` has the lock, coming from outside or from its bed: what now? `teller`: it has something to run if there
-    /// is something to tell.
-    pub(super) fn step(&mut self, worker: usize, teller: bool) -> Step<T> {
-        self.arrive(worker);
-        let (next, call) = self.choose(worker);
-        // The one who watches wants to know of a free worker, not of this one in particular. It makes a difference if this
-        // one has taken the item that another was called for: that one is free from now on, and may have told before,
-        // in the same call of `next`, and have nothing left to run.
-        let tell = teller && self.watched && self.free() > 0;
-        if tell {
-            self.watched = false;
-        }
-        Step { call, tell, next }
+    /// `worker` has polled, and gives the role back with what it has found.
+    pub(super) fn polled(
+        &mut self,
+        worker: usize,
+        role: R,
+        found: &mut Vec<T>,
+    ) -> (Option<Next<T, R>>, Wakes) {
+        debug_assert_eq!(self.holder, Holder::Worker(worker));
+        self.seats[worker].place = Place::Away;
+        self.give_back(role, found);
+        self.choose(worker)
     }
 
-    /// `worker` is awake and here; if it was called, it is no longer on its way.
-    fn arrive(&mut self, worker: usize) {
-        let place = std::mem::replace(&mut self.seats[worker].place, Place::Away);
-        debug_assert!(
-            place != Place::Idle,
-            "worker {worker} is idle already: two threads with one index?"
-        );
-        if place == Place::Called {
-            self.called -= 1;
-        }
+    fn take_role(&mut self) -> Option<R> {
+        let role = self.role.take()?;
+        self.taken = self.taken.wrapping_add(1);
+        Some(role)
     }
 
-    /// What `worker` returns with, if it doesn't go idle, and whom it wakes.
-    fn choose(&mut self, worker: usize) -> (Option<Next<T>>, Option<usize>) {
+    fn give_back(&mut self, role: R, found: &mut Vec<T>) {
+        self.holder = Holder::Nobody;
+        self.rung = false;
+        self.role = Some(role);
+        self.queue.extend(found.drain(..));
+    }
+
+    fn choose(&mut self, worker: usize) -> (Option<Next<T, R>>, Wakes) {
         if self.take_interrupt(worker) {
-            // It may have been called for an item, and nobody knows when it comes back: pass the call on.
+            // It may have been called, or have been the poller, and nobody knows when it comes back.
             return (Some(Next::Interrupted), self.call_if_short());
         }
         if let Some(item) = self.queue.pop_front() {
-            return (Some(Next::Item(item)), None);
+            self.seats[worker].place = Place::Serving;
+            self.active += 1;
+            return (Some(Next::Item(item)), self.call_if_slow());
         }
         if self.closed {
-            return (Some(Next::Closed), None);
+            return (Some(Next::Closed), Wakes::default());
         }
-        self.stack.push(worker);
+        if let Some(role) = self.take_role() {
+            self.seats[worker].place = Place::Polling;
+            self.holder = Holder::Worker(worker);
+            return (Some(Next::Poll(role)), self.call_if(false));
+        }
+        (None, self.idle(worker))
+    }
+
+    /// `worker` goes on the stack.
+    fn idle(&mut self, worker: usize) -> Wakes {
         self.seats[worker].place = Place::Idle;
-        (None, None)
+        self.stack.push(worker);
+        // The guard polls for want of a worker; a worker that polls may wait for another one (the watch).
+        let awaited = self.holder == Holder::Guard || std::mem::take(&mut self.watched);
+        Wakes {
+            ring: awaited && self.ring(),
+            guard: self.arm_if_needed(),
+            call: None,
+        }
     }
 
     /// Whether `worker` is owed an interrupt; one look at the world settles all debts.
@@ -172,35 +342,50 @@ impl<T> Roster<T> {
         own || next
     }
 
-    /// Owes one worker an interrupt and says whom to wake for it.
-    pub(super) fn interrupt_one(&mut self) -> Option<usize> {
-        let Some(worker) = self.stack.pop() else {
+    /// Owes one worker an interrupt: an idle one, else the one who polls, else the first that comes.
+    pub(super) fn interrupt_one(&mut self) -> Wakes {
+        let mut wakes = Wakes::default();
+        if let Some(worker) = self.stack.pop() {
+            self.seats[worker] = Seat {
+                place: Place::Away,
+                interrupted: true,
+            };
+            wakes.call = Some(worker);
+        } else if let Holder::Worker(worker) = self.holder {
+            self.seats[worker].interrupted = true;
+            wakes.ring = self.ring();
+        } else {
             self.interrupt_next = true;
-            return None;
-        };
-        let seat = &mut self.seats[worker];
-        seat.place = Place::Away;
-        seat.interrupted = true;
-        Some(worker)
+        }
+        wakes
     }
 
-    /// Owes everybody an interrupt and says whom to wake.
-    pub(super) fn interrupt_all(&mut self) -> Vec<usize> {
+    /// Owes everybody an interrupt; returns also the sleepers to wake.
+    pub(super) fn interrupt_all(&mut self) -> (Vec<usize>, Wakes) {
         for seat in &mut self.seats {
             seat.interrupted = true;
         }
         // Each worker has its own now, the one who comes first included.
         self.interrupt_next = false;
-        self.dismiss()
+        let wakes = Wakes {
+            ring: self.ring(),
+            ..Wakes::default()
+        };
+        (self.dismiss(), wakes)
     }
 
-    /// Takes no more items, and says whom to wake.
-    pub(super) fn close(&mut self) -> Vec<usize> {
+    /// Takes no more items; returns also the sleepers to wake.
+    pub(super) fn close(&mut self) -> (Vec<usize>, Wakes) {
         self.closed = true;
-        self.dismiss()
+        let wakes = Wakes {
+            ring: self.ring(),
+            guard: !std::mem::replace(&mut self.armed, true),
+            call: None,
+        };
+        (self.dismiss(), wakes)
     }
 
-    /// Empties the stack. The invariant then holds trivially.
+    /// Empties the stack.
     fn dismiss(&mut self) -> Vec<usize> {
         let capacity = self.seats.len();
         let sleepers = std::mem::replace(&mut self.stack, Vec::with_capacity(capacity));
@@ -208,6 +393,47 @@ impl<T> Roster<T> {
             self.seats[worker].place = Place::Away;
         }
         sleepers
+    }
+
+    /// The guard looks, a tick after it last did or from its bed.
+    pub(super) fn guard(&mut self) -> (Guard<R>, Wakes) {
+        let nothing = Wakes::default();
+        if self.closed {
+            return (Guard::Closed, nothing);
+        }
+        let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
+        let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
+        // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
+        let unpolled = self.role.is_some() && !polled && self.stack.is_empty();
+        if came_by && !unpolled {
+            return (Guard::Tick, nothing);
+        }
+        if self.queue.is_empty() && self.role.is_none() {
+            self.armed = false;
+            return (Guard::Rest, nothing);
+        }
+        // Who is on the way and doesn't arrive waits for a core: a second one would only wait beside it. And it takes the
+        // role, or else guard and worker might go on taking it from each other.
+        if self.on_the_way() > 0 {
+            return (Guard::Tick, nothing);
+        }
+        if !self.stack.is_empty() {
+            return (Guard::Tick, self.call_if(true));
+        }
+        match self.take_role() {
+            Some(role) => {
+                self.holder = Holder::Guard;
+                (Guard::Poll(role), nothing)
+            }
+            None => (Guard::Tick, nothing),
+        }
+    }
+
+    /// The guard has polled.
+    pub(super) fn guard_polled(&mut self, role: R, found: &mut Vec<T>) -> Wakes {
+        debug_assert_eq!(self.holder, Holder::Guard);
+        self.give_back(role, found);
+        self.call_if_short()
     }
 }
 

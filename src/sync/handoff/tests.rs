@@ -1,10 +1,23 @@
-//! The hand-off with real threads. No sleeps: a test that has to wait for a worker to idle uses the watch or yields.
+//! The hand-off with real threads, and without the role. No sleeps: a test that has to wait for a worker to idle yields.
 
-use super::{Handoff, Next};
+use super::{Next, Ring};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+
+/// Nobody polls here.
+struct NoBell;
+
+impl Ring for NoBell {
+    fn ring(&self) {}
+}
+
+type Handoff<T> = super::Handoff<T, (), NoBell>;
+
+fn handoff<T: Send>(workers: usize) -> Handoff<T> {
+    Handoff::new(workers, NoBell)
+}
 
 /// Waits until `ready`; a hand-off that loses something makes this hang, which is as good as a failure.
 fn settle(ready: impl Fn() -> bool) {
@@ -17,9 +30,9 @@ fn settle(ready: impl Fn() -> bool) {
 fn serve(handoff: &Handoff<usize>, worker: usize) -> Vec<usize> {
     let mut served = Vec::new();
     loop {
-        match handoff.next(worker) {
+        match handoff.next(worker, 0, false) {
             Next::Item(item) => served.push(item),
-            Next::Interrupted => {}
+            Next::Interrupted | Next::Poll(()) => {}
             Next::Closed => return served,
         }
     }
@@ -27,30 +40,51 @@ fn serve(handoff: &Handoff<usize>, worker: usize) -> Vec<usize> {
 
 #[test]
 fn one_thread_sees_a_queue() {
-    let handoff = Handoff::new(1);
+    let handoff = handoff(1);
     assert_eq!((handoff.idle(), handoff.queued()), (0, 0));
     for item in 0..3 {
         assert_eq!(handoff.submit(item), Ok(()));
     }
     assert_eq!((handoff.idle(), handoff.queued()), (0, 3));
-    assert_eq!(handoff.next(0), Next::Item(0));
+    assert_eq!(handoff.next(0, 0, false), Next::Item(0));
     handoff.interrupt_all();
-    assert_eq!(handoff.next(0), Next::Interrupted);
+    assert_eq!(handoff.next(0, 0, false), Next::Interrupted);
     handoff.close();
     assert_eq!(handoff.submit(9), Err(9));
-    assert_eq!(handoff.next(0), Next::Item(1));
-    assert_eq!(handoff.next(0), Next::Item(2));
-    assert_eq!(handoff.next(0), Next::Closed);
-    assert_eq!(handoff.next(0), Next::Closed);
+    assert_eq!(handoff.next(0, 0, false), Next::Item(1));
+    assert_eq!(handoff.next(0, 0, false), Next::Item(2));
+    assert_eq!(handoff.next(0, 0, false), Next::Closed);
+    assert_eq!(handoff.next(0, 0, false), Next::Closed);
 }
 
 #[test]
 fn a_worker_that_never_came_is_not_idle() {
-    let handoff = Handoff::<()>::new(16);
+    let handoff = handoff::<()>(16);
     assert_eq!(handoff.idle(), 0);
     handoff.interrupt_all();
     handoff.close();
     assert_eq!(handoff.idle(), 0);
+}
+
+#[test]
+fn each_time_that_nobody_is_idle_any_more_counts() {
+    let handoff = handoff(1);
+    let mut counts = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&handoff, 0));
+        // By an item, by an interrupt, by the end; not by having begun without an idle worker.
+        for round in 0..5 {
+            settle(|| handoff.idle() == 1);
+            counts.push(handoff.busy_spells());
+            match round {
+                4 => handoff.close(),
+                1 | 3 => handoff.interrupt_one(),
+                _ => drop(handoff.submit(round)),
+            }
+        }
+    });
+    counts.push(handoff.busy_spells());
+    assert_eq!(counts, [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -58,7 +92,7 @@ fn many_producers_many_workers_exactly_once_and_in_order() {
     const PRODUCERS: usize = 8;
     const WORKERS: usize = 8;
     const EACH: usize = 5_000;
-    let handoff = Handoff::new(WORKERS);
+    let handoff = handoff(WORKERS);
     let served: Vec<Vec<usize>> = thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
@@ -110,15 +144,15 @@ fn many_producers_many_workers_exactly_once_and_in_order() {
 #[test]
 fn one_at_a_time_wakes_one_worker_at_a_time() {
     const ROUNDS: usize = 5_000;
-    let handoff = Handoff::new(4);
+    let handoff = handoff(4);
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         for worker in 0..4 {
             let (handoff, done) = (&handoff, &done);
             scope.spawn(move || loop {
-                match handoff.next(worker) {
+                match handoff.next(worker, 0, false) {
                     Next::Item(item) => done.store(item, Ordering::Release),
-                    Next::Interrupted => panic!("nobody interrupted"),
+                    Next::Interrupted | Next::Poll(()) => panic!("nobody interrupted"),
                     Next::Closed => break,
                 }
             });
@@ -134,15 +168,15 @@ fn one_at_a_time_wakes_one_worker_at_a_time() {
 
 #[test]
 fn the_most_recently_idled_worker_serves() {
-    let handoff = Handoff::new(3);
+    let handoff = handoff(3);
     let (said, heard) = mpsc::channel();
     thread::scope(|scope| {
         for worker in 0..3 {
             let (handoff, said) = (&handoff, said.clone());
             scope.spawn(move || loop {
-                match handoff.next(worker) {
+                match handoff.next(worker, 0, false) {
                     Next::Item(()) => said.send(worker).expect("the test listens"),
-                    Next::Interrupted => {}
+                    Next::Interrupted | Next::Poll(()) => {}
                     Next::Closed => break,
                 }
             });
@@ -160,73 +194,38 @@ fn the_most_recently_idled_worker_serves() {
 
 #[test]
 fn idle_counts_down_as_items_are_spoken_for() {
-    let handoff = Handoff::new(2);
+    let handoff = handoff(2);
     let (go, gate) = mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
     thread::scope(|scope| {
         for worker in 0..2 {
             let (handoff, gate) = (&handoff, &gate);
             scope.spawn(move || {
-                while let Next::Item(()) = handoff.next(worker) {
+                while let Next::Item(()) = handoff.next(worker, 0, false) {
                     // Busy until the test says otherwise.
                     gate.lock().expect("gate").recv().expect("the test speaks");
                 }
             });
         }
         settle(|| handoff.idle() == 2);
-        assert_eq!(handoff.submit(()), Ok(()));
-        assert_eq!(handoff.idle(), 1);
-        assert_eq!(handoff.submit(()), Ok(()));
-        assert_eq!(handoff.idle(), 0);
-        assert_eq!(handoff.submit(()), Ok(()));
-        assert_eq!(handoff.idle(), 0);
+        for (idle, busy_spells) in [(1, 0), (0, 1), (0, 1)] {
+            assert_eq!(handoff.submit(()), Ok(()));
+            assert_eq!((handoff.busy_spells(), handoff.idle()), (busy_spells, idle));
+        }
         settle(|| handoff.queued() == 1);
         for _ in 0..3 {
             go.send(()).expect("workers listen");
         }
         settle(|| handoff.idle() == 2);
+        assert_eq!(handoff.busy_spells(), 1);
         handoff.close();
     });
-}
-
-#[test]
-fn the_watch_tells_once_for_each_time_it_is_set() {
-    let handoff = Handoff::new(3);
-    let told = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        handoff.set_idle_watch(true);
-        for worker in 0..3 {
-            let (handoff, told) = (&handoff, &told);
-            scope.spawn(move || loop {
-                let next = handoff.next_with(worker, || {
-                    assert!(handoff.idle() > 0, "counted before it tells");
-                    told.fetch_add(1, Ordering::SeqCst);
-                });
-                match next {
-                    Next::Closed => break,
-                    Next::Item(()) | Next::Interrupted => {}
-                }
-            });
-            settle(|| handoff.idle() == worker + 1);
-        }
-        settle(|| told.load(Ordering::SeqCst) == 1);
-        handoff.set_idle_watch(true);
-        handoff.interrupt_all();
-        settle(|| handoff.idle() == 3);
-        settle(|| told.load(Ordering::SeqCst) == 2);
-        handoff.set_idle_watch(true);
-        handoff.set_idle_watch(false);
-        handoff.interrupt_all();
-        settle(|| handoff.idle() == 3);
-        handoff.close();
-    });
-    assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
 #[test]
 fn interrupts_and_submits_against_a_close() {
     for _ in 0..300 {
-        let handoff = Handoff::new(3);
+        let handoff = handoff(3);
         let (accepted, served) = thread::scope(|scope| {
             let workers: Vec<_> = (0..3)
                 .map(|worker| {
@@ -250,11 +249,11 @@ fn interrupts_and_submits_against_a_close() {
 #[test]
 fn what_is_left_is_dropped_with_it() {
     let witness = std::sync::Arc::new(());
-    let handoff = Handoff::new(1);
+    let handoff = handoff(1);
     for _ in 0..3 {
         assert!(handoff.submit(std::sync::Arc::clone(&witness)).is_ok());
     }
-    drop(handoff.next(0));
+    drop(handoff.next(0, 0, false));
     drop(handoff);
     assert_eq!(std::sync::Arc::strong_count(&witness), 1);
 }

@@ -1,193 +1,339 @@
 //! The roster alone: single cases that are hard to reach with threads, and a random walk against the rules.
 
-use super::{Next, Place, Roster, Step};
+use super::{Guard, Holder, Next, Place, Roster, Wakes};
 use proptest::prelude::*;
 
-const SLEEP: Step<char> = Step {
-    call: None,
-    tell: false,
-    next: None,
-};
+type Small = Roster<char, &'static str>;
+type Step = (Option<Next<char, &'static str>>, Wakes);
 
-const SLEEP_AND_TELL: Step<char> = Step {
-    tell: true,
-    ..SLEEP
-};
+const ROLE: &str = "the role";
 
-fn returns(next: Next<char>) -> Step<char> {
-    Step {
-        next: Some(next),
-        ..SLEEP
+fn quiet() -> Wakes {
+    Wakes::default()
+}
+
+fn call(worker: usize) -> Wakes {
+    Wakes {
+        call: Some(worker),
+        ..quiet()
     }
 }
 
-/// `worker` comes and has nothing to tell anybody.
-fn come(roster: &mut Roster<char>, worker: usize) -> Step<char> {
-    roster.step(worker, false)
+fn ring() -> Wakes {
+    Wakes {
+        ring: true,
+        ..quiet()
+    }
 }
 
-/// A roster whose workers are idle, the last one on top of the stack.
-fn idle(workers: usize) -> Roster<char> {
+fn armed(wakes: Wakes) -> Wakes {
+    Wakes {
+        guard: true,
+        ..wakes
+    }
+}
+
+fn item(item: char) -> Option<Next<char, &'static str>> {
+    Some(Next::Item(item))
+}
+
+fn poll() -> Option<Next<char, &'static str>> {
+    Some(Next::Poll(ROLE))
+}
+
+fn come(roster: &mut Small, worker: usize) -> Step {
+    let step = roster.step(worker, 20, false);
+    assert_eq!(roster.fault(), None);
+    step
+}
+
+fn polled(roster: &mut Small, worker: usize, found: &str) -> Step {
+    let step = roster.polled(worker, ROLE, &mut found.chars().collect());
+    assert_eq!(roster.fault(), None);
+    step
+}
+
+/// The role is free, its guard awake, and nobody has come yet.
+fn open(workers: usize) -> Small {
     let mut roster = Roster::new(workers);
-    for worker in 0..workers {
-        assert_eq!(come(&mut roster, worker), SLEEP);
+    assert_eq!(roster.open(ROLE), armed(quiet()));
+    roster
+}
+
+/// Worker 0 polls, the others are idle, the last one on top of the stack, and the guard rests.
+fn at_rest(workers: usize) -> Small {
+    let mut roster = open(workers);
+    assert_eq!(come(&mut roster, 0), (poll(), quiet()));
+    for worker in 1..workers {
+        assert_eq!(come(&mut roster, worker), (None, quiet()));
     }
+    assert_eq!(roster.guard(), (Guard::Rest, quiet()));
     assert_eq!(roster.free(), workers);
     roster
 }
 
 #[test]
-fn a_returning_worker_gets_the_oldest_item_not_the_called_one() {
-    let mut r = Roster::new(2);
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!(r.submit('a'), Ok(Some(0)));
-    assert_eq!(r.submit('b'), Ok(None));
-    assert_eq!(come(&mut r, 1), returns(Next::Item('a')));
-    assert_eq!(come(&mut r, 0), returns(Next::Item('b')));
+fn one_client_is_served_by_the_one_who_polls() {
+    let mut r = at_rest(3);
+    assert_eq!(polled(&mut r, 0, "a"), (item('a'), armed(quiet())));
+    for _ in 0..3 {
+        assert_eq!(come(&mut r, 0), (poll(), quiet()));
+        assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
+        assert_eq!(polled(&mut r, 0, "a"), (item('a'), quiet()));
+    }
+    assert_eq!(come(&mut r, 0), (poll(), quiet()));
+    assert_eq!(r.guard(), (Guard::Tick, quiet()));
+    assert_eq!(r.guard(), (Guard::Rest, quiet()));
 }
 
 #[test]
-fn the_most_recently_idled_is_called_first() {
-    let mut r = idle(3);
-    assert_eq!(r.submit('a'), Ok(Some(2)));
-    assert_eq!(r.submit('b'), Ok(Some(1)));
-    assert_eq!(come(&mut r, 2), returns(Next::Item('a')));
-    assert_eq!(come(&mut r, 2), returns(Next::Item('b')));
-    assert_eq!(come(&mut r, 2), SLEEP);
+fn a_few_short_ones_are_served_by_the_one_who_found_them() {
+    let mut r = at_rest(3);
+    // The pace is known.
+    for _ in 0..50 {
+        let _ = polled(&mut r, 0, "a");
+        assert_eq!(come(&mut r, 0).0, poll());
+    }
+    assert_eq!(polled(&mut r, 0, "abc").0, item('a'));
+    assert_eq!(come(&mut r, 0), (item('b'), quiet()));
+    assert_eq!(come(&mut r, 0), (item('c'), quiet()));
+    assert_eq!(come(&mut r, 0), (poll(), quiet()));
+    // Eleven wait and the role does: beyond the budget with one at work, within it with two.
+    let (next, wakes) = polled(&mut r, 0, "abcdefghijkl");
+    assert_eq!((next, wakes.call), (item('a'), Some(2)));
+    assert_eq!(come(&mut r, 2), (item('b'), quiet()));
+    assert_eq!(come(&mut r, 0), (item('c'), quiet()));
+}
+
+#[test]
+fn while_items_are_slow_the_role_does_not_wait() {
+    let mut r = at_rest(3);
+    let _ = polled(&mut r, 0, "a");
+    let (next, _) = r.step(0, 5_000, false);
+    assert_eq!(next, poll());
+    let (next, wakes) = polled(&mut r, 0, "a");
+    assert_eq!((next, wakes.call), (item('a'), Some(2)));
+    assert_eq!(come(&mut r, 2), (poll(), quiet()));
+}
+
+#[test]
+fn an_item_from_outside_waits_for_nobody() {
+    let mut r = at_rest(3);
+    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.submit('b'), Ok(call(1)));
+    assert_eq!(r.submit('c'), Ok(ring()));
+    assert_eq!(r.submit('d'), Ok(quiet()), "all are on the way");
+    assert_eq!((r.free(), r.queued()), (0, 4));
+    assert_eq!(polled(&mut r, 0, "e").0, item('a'));
+    assert_eq!(come(&mut r, 2).0, item('b'));
+    assert_eq!(come(&mut r, 1).0, item('c'));
+    assert_eq!(come(&mut r, 1).0, item('d'));
+    assert_eq!(come(&mut r, 1).0, item('e'));
+    assert_eq!(come(&mut r, 1).0, poll());
+}
+
+#[test]
+fn a_returning_worker_gets_the_oldest_item_not_the_called_one() {
+    let mut r = at_rest(3);
+    assert_eq!(polled(&mut r, 0, "x").0, item('x'));
+    assert_eq!(r.submit('a'), Ok(call(2)));
+    assert_eq!(r.submit('b'), Ok(call(1)));
+    assert_eq!(come(&mut r, 0).0, item('a'));
+    assert_eq!((r.free(), r.queued()), (1, 1));
+    assert_eq!(come(&mut r, 1).0, item('b'));
     assert_eq!(
-        r.submit('c'),
-        Ok(None),
-        "worker 1 is on its way for nothing"
+        come(&mut r, 2).0,
+        poll(),
+        "in vain, and of use all the same"
     );
 }
 
 #[test]
-fn a_called_worker_is_not_free_until_its_item_is_taken_by_another() {
-    let mut r = Roster::new(2);
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!(r.free(), 1);
-    assert_eq!(r.submit('a'), Ok(Some(0)));
-    assert_eq!((r.free(), r.queued()), (0, 1));
-    assert_eq!(come(&mut r, 1), returns(Next::Item('a')));
-    assert_eq!((r.free(), r.queued()), (1, 0));
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!((r.free(), r.queued()), (1, 0));
+fn a_tired_worker_is_relieved_by_another() {
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    assert_eq!(r.step(0, 20, true), (None, call(1)));
+    assert_eq!(come(&mut r, 1).0, item('b'));
+    assert_eq!(r.step(1, 20, true), (None, call(0)), "the role waits");
+    assert_eq!(come(&mut r, 0).0, poll());
+    assert_eq!(r.guard().0, Guard::Tick);
+    assert_eq!(r.guard().0, Guard::Rest);
 }
 
 #[test]
-fn items_beyond_the_workers_make_nobody_free() {
-    let mut r = idle(1);
-    for item in ['a', 'b', 'c'] {
-        assert!(r.submit(item).is_ok());
-        assert_eq!(r.free(), 0);
-    }
-    assert_eq!(r.queued(), 3);
+fn a_tired_worker_goes_on_without_relief_or_with_an_interrupt() {
+    let mut r = at_rest(1);
+    assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    assert_eq!(r.step(0, 20, true).0, item('b'));
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    r.seats[0].interrupted = true;
+    assert_eq!(r.step(0, 20, true).0, Some(Next::Interrupted));
+}
+
+#[test]
+fn the_guard_calls_a_worker_when_nobody_comes_by() {
+    let mut r = at_rest(3);
+    assert_eq!(polled(&mut r, 0, "ab"), (item('a'), armed(quiet())));
+    assert_eq!(r.guard(), (Guard::Tick, call(2)));
+    assert_eq!(come(&mut r, 2).0, item('b'));
+    assert_eq!(r.guard(), (Guard::Tick, call(1)), "for the role");
+    assert_eq!(r.guard(), (Guard::Tick, quiet()), "it is on the way");
+    assert_eq!(come(&mut r, 1).0, poll());
+    assert_eq!(r.guard(), (Guard::Rest, quiet()));
+}
+
+#[test]
+fn the_guard_polls_when_all_are_busy_and_gives_the_role_to_who_idles() {
+    let mut r = at_rest(1);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
+    assert_eq!(r.free(), 0);
+    assert_eq!(r.guard_polled(ROLE, &mut vec!['b']), quiet());
+    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
+    assert_eq!(r.submit('c'), Ok(quiet()));
+    assert_eq!(come(&mut r, 0).0, item('b'));
+    assert_eq!(come(&mut r, 0).0, item('c'));
+    assert_eq!(
+        come(&mut r, 0),
+        (None, ring()),
+        "idle: the guard is to come back"
+    );
+    assert_eq!(r.guard_polled(ROLE, &mut vec![]), call(0));
+    assert_eq!(r.guard(), (Guard::Tick, quiet()), "three were served");
+    assert_eq!(
+        r.guard(),
+        (Guard::Tick, quiet()),
+        "it leaves the role to who is on the way"
+    );
+    assert_eq!(come(&mut r, 0).0, poll());
+}
+
+#[test]
+fn the_guard_polls_also_when_workers_find_items_all_the_time() {
+    let mut r = at_rest(1);
+    assert_eq!(polled(&mut r, 0, "abcd").0, item('a'));
+    assert_eq!(
+        r.guard(),
+        (Guard::Poll(ROLE), quiet()),
+        "one tick, nobody came by"
+    );
+    assert_eq!(r.guard_polled(ROLE, &mut vec![]), quiet());
+    assert_eq!(come(&mut r, 0).0, item('b'));
+    assert_eq!(
+        r.guard(),
+        (Guard::Tick, quiet()),
+        "somebody did, and it was polled"
+    );
+    assert_eq!(come(&mut r, 0).0, item('c'));
+    assert_eq!(
+        r.guard(),
+        (Guard::Poll(ROLE), quiet()),
+        "nobody polled for a tick"
+    );
+}
+
+#[test]
+fn a_worker_that_leaves_is_not_at_work_any_more() {
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    assert_eq!(r.leave(0, 20), call(1), "it might have polled");
+    assert_eq!(r.active, 0);
+    assert_eq!(come(&mut r, 1).0, poll());
+    assert_eq!(r.guard().0, Guard::Tick, "an item was served");
+    assert_eq!(r.guard().0, Guard::Rest);
 }
 
 #[test]
 fn an_interrupted_called_worker_passes_the_call_on() {
-    let mut r = Roster::new(2);
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!(r.submit('a'), Ok(Some(0)));
-    assert_eq!(r.interrupt_all(), []);
-    assert_eq!(come(&mut r, 1), returns(Next::Interrupted));
-    assert_eq!(come(&mut r, 1), returns(Next::Item('a')));
-    assert_eq!(come(&mut r, 1), SLEEP);
-    // Worker 0 is called with nothing to do, so nobody is woken for this one...
-    assert_eq!(r.submit('b'), Ok(None));
-    // ...but then it has to look at the world first.
-    let pass = Step {
-        call: Some(1),
-        ..returns(Next::Interrupted)
-    };
-    assert_eq!(come(&mut r, 0), pass);
-    assert_eq!(come(&mut r, 1), returns(Next::Item('b')));
+    let mut r = at_rest(3);
+    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    let (sleepers, wakes) = r.interrupt_all();
+    assert_eq!((sleepers, wakes), (vec![1], ring()));
+    assert_eq!(come(&mut r, 1).0, Some(Next::Interrupted));
+    assert_eq!(come(&mut r, 1).0, item('a'));
+    assert_eq!(r.submit('b'), Ok(quiet()), "two are on the way");
+    assert_eq!(come(&mut r, 2), (Some(Next::Interrupted), quiet()));
+    assert_eq!(polled(&mut r, 0, ""), (Some(Next::Interrupted), quiet()));
+    assert_eq!(come(&mut r, 0).0, item('b'));
 }
 
 #[test]
-fn an_interrupt_without_an_idle_worker_waits_for_the_first_that_comes() {
-    let mut r = Roster::new(2);
-    assert_eq!(r.interrupt_one(), None);
-    assert_eq!(r.interrupt_one(), None);
-    assert_eq!(come(&mut r, 1), returns(Next::Interrupted));
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!(come(&mut r, 1), SLEEP);
-    assert_eq!(r.interrupt_one(), Some(1));
-    assert_eq!(r.free(), 1);
-    assert_eq!(come(&mut r, 1), returns(Next::Interrupted));
+fn an_interrupted_called_worker_passes_the_call_on_to_the_poller() {
+    let mut r = at_rest(2);
+    assert_eq!(r.submit('a'), Ok(armed(call(1))));
+    r.seats[1].interrupted = true;
+    assert_eq!(come(&mut r, 1), (Some(Next::Interrupted), ring()));
+    assert_eq!(polled(&mut r, 0, "").0, item('a'));
 }
 
 #[test]
-fn all_are_interrupted_once() {
-    let mut r = Roster::new(3);
-    assert_eq!(come(&mut r, 0), SLEEP);
-    assert_eq!(come(&mut r, 1), SLEEP);
-    assert_eq!(r.interrupt_one(), Some(1));
-    assert_eq!(r.interrupt_all(), [0]);
-    assert_eq!(r.free(), 0);
-    for worker in 0..3 {
-        assert_eq!(come(&mut r, worker), returns(Next::Interrupted));
-        assert_eq!(come(&mut r, worker), SLEEP);
-    }
+fn an_interrupt_for_one() {
+    let mut r = at_rest(2);
+    assert_eq!(r.interrupt_one(), call(1));
+    assert_eq!(r.interrupt_one(), ring(), "nobody idles: who polls");
+    assert_eq!(
+        polled(&mut r, 0, ""),
+        (Some(Next::Interrupted), armed(quiet()))
+    );
+    assert_eq!(r.interrupt_one(), quiet(), "nobody at all: who comes first");
+    assert_eq!(come(&mut r, 0).0, Some(Next::Interrupted));
+    assert_eq!(come(&mut r, 0).0, poll());
+    assert_eq!(come(&mut r, 1).0, Some(Next::Interrupted));
+    assert_eq!(come(&mut r, 1).0, None);
 }
 
 #[test]
 fn closing_hands_out_what_is_left() {
-    let mut r = idle(2);
-    assert_eq!(r.submit('a'), Ok(Some(1)));
-    assert_eq!(r.submit('b'), Ok(Some(0)));
-    assert_eq!(r.interrupt_one(), None);
-    assert_eq!(r.close(), []);
+    let mut r = at_rest(3);
+    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.close(), (vec![1], ring()));
     assert_eq!(r.submit('c'), Err('c'));
-    assert_eq!(come(&mut r, 0), returns(Next::Interrupted));
-    assert_eq!(come(&mut r, 0), returns(Next::Item('a')));
-    assert_eq!(come(&mut r, 0), returns(Next::Item('b')));
-    assert_eq!(come(&mut r, 0), returns(Next::Closed));
-    assert_eq!(come(&mut r, 1), returns(Next::Closed));
-    assert_eq!(come(&mut r, 1), returns(Next::Closed));
-    assert_eq!((r.free(), r.queued()), (0, 0));
+    assert_eq!(polled(&mut r, 0, "b").0, item('a'));
+    assert_eq!(come(&mut r, 1).0, item('b'));
+    for worker in [0, 1, 2, 2] {
+        assert_eq!(come(&mut r, worker), (Some(Next::Closed), quiet()));
+    }
+    assert_eq!(r.guard(), (Guard::Closed, quiet()));
 }
 
 #[test]
-fn the_watch_is_answered_once_and_not_by_the_silent() {
-    let mut r = Roster::new(3);
-    r.watch(true);
-    assert_eq!(r.step(0, false), SLEEP);
-    assert_eq!(r.step(1, true), SLEEP_AND_TELL);
-    assert_eq!(r.step(2, true), SLEEP);
-    r.watch(true);
-    r.watch(false);
-    assert_eq!(r.interrupt_one(), Some(2));
-    assert_eq!(r.step(2, true), returns(Next::Interrupted));
-    assert_eq!(r.step(2, true), SLEEP);
+fn closing_rings_for_a_guard_that_polls_and_wakes_one_that_rests() {
+    let mut r = at_rest(1);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
+    assert_eq!(r.close(), (vec![], ring()));
+    assert_eq!(r.guard_polled(ROLE, &mut vec![]), quiet());
+    assert_eq!(r.guard(), (Guard::Closed, quiet()));
+
+    let mut r = at_rest(1);
+    assert_eq!(r.close(), (vec![], armed(ring())));
 }
 
 #[test]
-fn who_takes_the_item_of_a_called_worker_tells_that_this_one_is_free() {
-    let mut r = Roster::new(3);
+fn the_watch_is_answered_once_by_who_idles() {
+    let mut r = at_rest(3);
+    assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    assert_eq!(r.guard().1, call(2));
+    assert_eq!(come(&mut r, 2).0, item('b'));
+    assert_eq!(r.guard().1, call(1));
+    assert_eq!(come(&mut r, 1).0, poll());
     r.watch(true);
-    assert_eq!(r.step(0, true), SLEEP_AND_TELL);
-    assert_eq!(r.submit('a'), Ok(Some(0)));
-    assert_eq!(r.submit('b'), Ok(None));
-    r.watch(true);
-    assert_eq!(r.free(), 0);
-    assert_eq!(r.step(1, true), returns(Next::Item('a')));
-    assert_eq!(r.free(), 0);
-    let tell = Step {
-        tell: true,
-        ..returns(Next::Item('b'))
-    };
-    assert_eq!(r.step(2, true), tell);
-    assert_eq!(r.free(), 1);
-    // It has told before and can't again; nor need it.
-    assert_eq!(r.step(0, false), SLEEP);
-    assert_eq!(r.free(), 1);
+    assert_eq!(come(&mut r, 2), (None, ring()));
+    assert_eq!(come(&mut r, 0), (None, quiet()));
+    assert_eq!(
+        polled(&mut r, 1, "").0,
+        poll(),
+        "who polls again doesn't answer"
+    );
 }
 
 #[derive(Clone, Debug)]
 enum Op {
     Submit,
-    Come(usize),
+    Come(usize, bool),
+    Find(usize),
+    Guard,
     InterruptOne,
     InterruptAll,
     Watch(bool),
@@ -198,8 +344,10 @@ const WORKERS: usize = 4;
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => Just(Op::Submit),
-        20 => (0..WORKERS).prop_map(Op::Come),
+        6 => Just(Op::Submit),
+        20 => (0..WORKERS, any::<bool>()).prop_map(|(w, tired)| Op::Come(w, tired)),
+        12 => (0..7_usize).prop_map(Op::Find),
+        8 => Just(Op::Guard),
         3 => Just(Op::InterruptOne),
         2 => Just(Op::InterruptAll),
         2 => any::<bool>().prop_map(Op::Watch),
@@ -207,80 +355,164 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What the outside knows: which workers sleep (and may not act), and which of these have been left a token.
+/// What the outside knows: which workers sleep (and may not act), which of these have been left a token, and where the guard is.
+#[derive(Default)]
 struct Outside {
     asleep: [bool; WORKERS],
     token: [bool; WORKERS],
+    rung: bool,
+    guard_rests: bool,
+    guard_token: bool,
+    submitted: u32,
+    served: u32,
 }
 
 impl Outside {
-    fn wake(&mut self, workers: impl IntoIterator<Item = usize>) {
-        for worker in workers {
+    fn wake(&mut self, workers: impl IntoIterator<Item = usize>, wakes: &Wakes) {
+        for worker in workers.into_iter().chain(wakes.call) {
             assert!(self.asleep[worker], "woken but not asleep");
             assert!(!self.token[worker], "woken twice");
             self.token[worker] = true;
         }
+        self.rung |= wakes.ring;
+        if wakes.guard {
+            assert!(!self.guard_token, "the guard is woken twice");
+            self.guard_token = true;
+        }
+    }
+
+    fn take(&mut self, worker: usize, (next, wakes): (Option<Next<u32, ()>>, Wakes)) {
+        self.wake(None, &wakes);
+        match next {
+            None => self.asleep[worker] = true,
+            Some(Next::Item(item)) => {
+                assert_eq!(item, self.served, "in order, once");
+                self.served += 1;
+            }
+            Some(Next::Poll(())) => self.rung = false,
+            Some(Next::Interrupted | Next::Closed) => {}
+        }
+    }
+
+    fn find(&mut self, n: usize) -> Vec<u32> {
+        self.submitted += n as u32;
+        (self.submitted - n as u32..self.submitted).collect()
+    }
+}
+
+/// One step of the walk.
+fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
+    match op {
+        Op::Submit => {
+            if let Ok(wakes) = roster.submit(out.submitted) {
+                out.submitted += 1;
+                out.wake(None, &wakes);
+            }
+        }
+        // Whoever polls comes back with so many events; with none only if it was rung for.
+        Op::Find(n) => match roster.holder {
+            Holder::Worker(worker) if n > 0 || out.rung => {
+                let mut found = out.find(n);
+                let step = roster.polled(worker, (), &mut found);
+                out.take(worker, step);
+            }
+            Holder::Guard if n > 0 || out.rung => {
+                let mut found = out.find(n);
+                let wakes = roster.guard_polled((), &mut found);
+                out.wake(None, &wakes);
+            }
+            _ => {}
+        },
+        Op::Guard => {
+            let polls = roster.holder == Holder::Guard;
+            if polls || (out.guard_rests && !out.guard_token) {
+                return;
+            }
+            if out.guard_rests {
+                out.guard_rests = false;
+                out.guard_token = false;
+            }
+            let (next, wakes) = roster.guard();
+            out.wake(None, &wakes);
+            out.guard_rests = next == Guard::Rest;
+            if matches!(next, Guard::Poll(())) {
+                out.rung = false;
+            }
+        }
+        Op::InterruptOne => {
+            let wakes = roster.interrupt_one();
+            out.wake(None, &wakes);
+        }
+        Op::InterruptAll => {
+            let (sleepers, wakes) = roster.interrupt_all();
+            out.wake(sleepers, &wakes);
+        }
+        Op::Watch(want) => roster.watch(want),
+        Op::Close => {
+            let (sleepers, wakes) = roster.close();
+            out.wake(sleepers, &wakes);
+        }
+        Op::Come(worker, tired) => {
+            let polls = roster.holder == Holder::Worker(worker);
+            if polls || (out.asleep[worker] && !out.token[worker]) {
+                return;
+            }
+            let was_called = std::mem::take(&mut out.asleep[worker]);
+            out.token[worker] = false;
+            let step = roster.step(worker, 20, tired && !was_called);
+            out.take(worker, step);
+        }
+    }
+}
+
+/// The counts are right, and so is where each worker is.
+fn check(roster: &Roster<u32, ()>, out: &Outside) {
+    assert_eq!(roster.fault(), None);
+    let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
+    assert_eq!(
+        (roster.called, roster.active),
+        (count(Place::Called), count(Place::Serving))
+    );
+    assert_eq!(
+        usize::from(matches!(roster.holder, Holder::Worker(_))),
+        count(Place::Polling)
+    );
+    assert_eq!(roster.queued() as u32, out.submitted - out.served);
+    for worker in 0..WORKERS {
+        let idle = roster.seats[worker].place == Place::Idle;
+        assert_eq!(idle, roster.stack.contains(&worker));
+        assert_eq!(idle, out.asleep[worker] && !out.token[worker]);
     }
 }
 
 proptest! {
     /// Whatever happens in whatever order: items come out in order and once, only sleepers are woken and only once,
-    /// the invariant holds, and at the end everybody gets home.
+    /// the rules hold, and at the end everybody gets home.
     #[test]
-    fn a_random_walk_keeps_the_rules(ops in proptest::collection::vec(op(), 0..150)) {
+    fn a_random_walk_keeps_the_rules(ops in proptest::collection::vec(op(), 0..200)) {
         let mut roster = Roster::new(WORKERS);
-        let mut out = Outside { asleep: [false; WORKERS], token: [false; WORKERS] };
-        let (mut submitted, mut served) = (0_u32, 0_u32);
-        let mut closed = false;
-        // Whether a worker would be in its first step since it called `next`; taken to have told in that one.
-        let mut fresh = [true; WORKERS];
-        let finale = std::iter::once(Op::Close).chain((0..WORKERS).map(Op::Come).cycle().take(1000));
-        for op in ops.into_iter().chain(finale) {
-            match op {
-                Op::Submit => match roster.submit(submitted) {
-                    Ok(call) => { prop_assert!(!closed); submitted += 1; out.wake(call); }
-                    Err(item) => { prop_assert!(closed); prop_assert_eq!(item, submitted); }
-                },
-                Op::InterruptOne => out.wake(roster.interrupt_one()),
-                Op::InterruptAll => {
-                    out.wake(roster.interrupt_all());
-                    prop_assert!(roster.stack.is_empty());
-                }
-                Op::Watch(want) => roster.watch(want),
-                Op::Close => { closed = true; out.wake(roster.close()); }
-                Op::Come(worker) => {
-                    if out.asleep[worker] && !out.token[worker] { continue; }
-                    out.asleep[worker] = false;
-                    out.token[worker] = false;
-                    let before = roster.free();
-                    let step = roster.step(worker, fresh[worker]);
-                    // Only a call that has not told yet can make a worker free, so no watch is left unanswered (until
-                    // the end, when nobody waits for a free worker any more).
-                    prop_assert!(fresh[worker] || closed || roster.free() <= before);
-                    prop_assert!(!(fresh[worker] && roster.watched && roster.free() > 0));
-                    out.wake(step.call);
-                    fresh[worker] = step.next.is_some();
-                    match step.next {
-                        None => { prop_assert!(!closed); out.asleep[worker] = true; }
-                        Some(Next::Item(item)) => { prop_assert_eq!(item, served); served += 1; }
-                        Some(Next::Interrupted) => {}
-                        Some(Next::Closed) => prop_assert!(closed && served == submitted),
-                    }
-                }
-            }
-            let called = roster.seats.iter().filter(|s| s.place == Place::Called).count();
-            prop_assert_eq!(called, roster.called);
-            prop_assert_eq!(roster.queued() as u32, submitted - served);
-            if !roster.stack.is_empty() {
-                prop_assert!(roster.queued() <= called, "an item waits although a worker is idle");
-            }
-            for worker in 0..WORKERS {
-                let idle = roster.seats[worker].place == Place::Idle;
-                prop_assert_eq!(idle, roster.stack.contains(&worker));
-                prop_assert_eq!(idle, out.asleep[worker] && !out.token[worker]);
+        let mut out = Outside { guard_rests: true, ..Outside::default() };
+        let wakes = roster.open(());
+        out.wake(None, &wakes);
+        for op in ops {
+            act(&mut roster, &mut out, op);
+            check(&roster, &out);
+        }
+        // What waits is found by guard and workers alone, with no further event.
+        for turn in 0..100 {
+            for op in [Op::Guard, Op::Find(0), Op::Come(turn % WORKERS, false)] {
+                act(&mut roster, &mut out, op);
+                check(&roster, &out);
             }
         }
-        prop_assert_eq!(served, submitted);
-        prop_assert_eq!((roster.free(), out.asleep), (0, [false; WORKERS]));
+        prop_assert_eq!(out.served, out.submitted);
+        prop_assert!(roster.closed || matches!(roster.holder, Holder::Worker(_)));
+        act(&mut roster, &mut out, Op::Close);
+        for turn in 0..10 * WORKERS {
+            act(&mut roster, &mut out, Op::Find(0));
+            act(&mut roster, &mut out, Op::Come(turn % WORKERS, false));
+        }
+        prop_assert_eq!(out.asleep, [false; WORKERS]);
+        prop_assert!(!out.guard_rests || out.guard_token);
     }
 }

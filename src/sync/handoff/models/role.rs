@@ -1,0 +1,312 @@
+//! Who polls, who guards, and what they find.
+
+use super::{bounded, Role, Scene, Tally};
+use crate::sync::handoff::Next;
+use loom::sync::Arc;
+
+/// An item from outside finds the only worker on its way to poll, polling, or coming back: it doesn't wait for an event.
+#[test]
+fn submit_against_taking_the_role() {
+    loom::model(|| {
+        let s = Scene::new(1);
+        let w = s.spawn(|s| (s.next(0), s.next(0)));
+        assert_eq!(s.h.submit(1), Ok(()));
+        assert_eq!(s.h.submit(2), Ok(()));
+        let served = w.join().expect("worker");
+        assert_eq!(served, (Next::Item(1), Next::Item(2)));
+    });
+}
+
+#[test]
+fn interrupts_reach_the_poller() {
+    loom::model(|| {
+        let s = Scene::new(1);
+        let w = s.spawn(|s| (s.next(0), s.next(0)));
+        s.h.interrupt_all();
+        s.h.interrupt_one();
+        // The two may have become one.
+        s.h.close();
+        let (first, second) = w.join().expect("worker");
+        assert_eq!(first, Next::Interrupted);
+        assert!(matches!(second, Next::Interrupted | Next::Closed));
+    });
+}
+
+/// Opening the role finds a worker that idles or is about to.
+#[test]
+fn opening_against_going_idle() {
+    loom::model(|| {
+        let s = Scene::closed_role(1);
+        let w = s.spawn(|s| s.next(0));
+        s.kernel.post(1);
+        s.h.open(Role);
+        assert_eq!(w.join().expect("worker"), Next::Item(1));
+    });
+}
+
+/// What becomes ready while workers poll, park and hand the role over is served once, and everybody gets home.
+#[test]
+fn each_event_exactly_once() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let served = Tally::new();
+        let workers = [0, 1].map(|i| {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| loop {
+                match s.next(i) {
+                    Next::Item(item) => served.add(item),
+                    Next::Interrupted => {}
+                    _ => break,
+                }
+            })
+        });
+        s.kernel.post(1);
+        s.kernel.post(2);
+        assert_eq!(s.h.submit(4), Ok(()));
+        assert_eq!(served.await_sum(7), 7);
+        s.h.close();
+        for w in workers {
+            w.join().expect("worker");
+        }
+        assert_eq!(served.await_sum(0), 7);
+    });
+}
+
+/// A tired worker leaves what it has found to the other, which may be idle, about to, or busy; the two take turns.
+#[test]
+fn tired_workers_take_turns() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let served = Tally::new();
+        let workers = [0, 1].map(|i| {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| {
+                let mut found = Vec::new();
+                let mut next = s.h.next(i, 0, false);
+                loop {
+                    next = match next {
+                        Next::Item(item) => {
+                            served.add(item);
+                            s.h.next(i, 0, true)
+                        }
+                        Next::Poll(role) => {
+                            role.poll(&s.kernel, &mut found);
+                            s.h.next_after_poll(i, role, &mut found)
+                        }
+                        Next::Interrupted => s.h.next(i, 0, false),
+                        Next::Closed => return,
+                    };
+                }
+            })
+        });
+        s.kernel.post(1);
+        s.kernel.post(2);
+        assert_eq!(served.await_sum(3), 3);
+        s.kernel.post(4);
+        assert_eq!(served.await_sum(7), 7);
+        s.h.close();
+        for w in workers {
+            w.join().expect("worker");
+        }
+    });
+}
+
+/// Of two events found together the first is slow: it lasts until the second has been served. The guard sees to it.
+#[test]
+fn a_slow_item_does_not_hold_up_what_was_found_with_it() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let served = Tally::new();
+        s.kernel.post(1);
+        s.kernel.post(2);
+        let workers = [0, 1].map(|i| {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| loop {
+                match s.next(i) {
+                    Next::Item(1) => drop(served.await_sum(2)),
+                    Next::Item(item) => {
+                        served.add(item);
+                        s.h.close();
+                    }
+                    Next::Interrupted => {}
+                    _ => break,
+                }
+            })
+        });
+        s.guard();
+        for w in workers {
+            w.join().expect("worker");
+        }
+        assert_eq!(served.await_sum(0), 2);
+    });
+}
+
+/// The poller's own item is slow, and the next event comes while it is served: an idle worker is called for the role.
+#[test]
+fn a_slow_item_does_not_hold_up_later_events() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let served = Tally::new();
+        s.kernel.post(1);
+        let workers = [0, 1].map(|i| {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| loop {
+                match s.next(i) {
+                    Next::Item(1) => {
+                        s.kernel.post(2);
+                        served.await_sum(2);
+                    }
+                    Next::Item(item) => {
+                        served.add(item);
+                        s.h.close();
+                    }
+                    Next::Interrupted => {}
+                    _ => break,
+                }
+            })
+        });
+        s.guard();
+        for w in workers {
+            w.join().expect("worker");
+        }
+        assert_eq!(served.await_sum(0), 2);
+    });
+}
+
+/// The only worker is busy for as long as nobody has seen the next event: the guard polls. Then it serves that one, too.
+#[test]
+fn the_guard_polls_when_all_are_busy() {
+    bounded(3, || {
+        let s = Scene::new(1);
+        s.kernel.post(1);
+        let w = s.spawn(|s| {
+            assert_eq!(s.next(0), Next::Item(1));
+            s.kernel.await_polls(2); // the guard
+            s.kernel.post(2);
+            s.next(0)
+        });
+        let guard = s.spawn(|s| s.guard());
+        assert_eq!(w.join().expect("worker"), Next::Item(2));
+        s.h.close();
+        guard.join().expect("guard");
+    });
+}
+
+/// A worker that idles while the guard polls gets the role, with no event to help: it is the one who may accept again.
+#[test]
+fn the_guard_gives_the_role_to_a_worker_that_idles() {
+    bounded(3, || {
+        let s = Scene::new(1);
+        s.kernel.post(1);
+        let w = s.spawn(|s| {
+            assert_eq!(s.next(0), Next::Item(1));
+            s.kernel.await_polls(2);
+            assert_eq!(s.h.next(0, 0, false), Next::Poll(Role));
+        });
+        let guard = s.spawn(|s| s.guard());
+        w.join().expect("worker");
+        s.h.close();
+        guard.join().expect("guard");
+    });
+}
+
+/// A worker gives the role back, with or without an item found, hears an interrupt, and leaves for good. Nothing is left behind.
+#[test]
+fn a_poller_that_leaves_leaves_nothing_behind() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let served = Tally::new();
+        s.kernel.post(1);
+        let serve = |served: &Tally, s: &Scene, item| {
+            if item == 1 {
+                s.kernel.post(2);
+            }
+            served.add(item);
+            if served.await_sum(0) == 3 {
+                s.h.close();
+            }
+        };
+        let leaver = {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| {
+                if let Next::Item(item) = s.next(0) {
+                    serve(&served, s, item);
+                }
+            })
+        };
+        let stayer = {
+            let served = Arc::clone(&served);
+            s.spawn(move |s| loop {
+                match s.next(1) {
+                    Next::Item(item) => serve(&served, s, item),
+                    Next::Interrupted => {}
+                    _ => break,
+                }
+            })
+        };
+        s.h.interrupt_all();
+        s.guard();
+        leaver.join().expect("leaver");
+        stayer.join().expect("stayer");
+    });
+}
+
+/// Close finds workers and guard wherever they are: idle, polling, at rest, ticking.
+#[test]
+fn close_gets_everybody_home() {
+    bounded(2, || {
+        let s = Scene::new(2);
+        let workers = [0, 1].map(|i| s.spawn(move |s| s.serve(i)));
+        let closer = s.spawn(|s| s.h.close());
+        s.kernel.post(1);
+        s.guard();
+        let served: usize = workers
+            .map(|w| w.join().expect("worker").1)
+            .into_iter()
+            .sum();
+        assert!(served <= 1);
+        closer.join().expect("closer");
+    });
+}
+
+/// Close finds the guard polling, and the only worker busy.
+#[test]
+fn close_rings_for_the_guard() {
+    bounded(3, || {
+        let s = Scene::new(1);
+        s.kernel.post(1);
+        let guard = s.spawn(|s| s.guard());
+        let w = s.spawn(|s| {
+            assert_eq!(s.next(0), Next::Item(1));
+            s.kernel.await_polls(2);
+            s.h.close();
+            s.next(0)
+        });
+        assert_eq!(w.join().expect("worker"), Next::Closed);
+        guard.join().expect("guard");
+    });
+}
+
+/// Who polls and waits for another idle worker (it has stopped accepting) hears of it.
+#[test]
+fn watch_against_going_idle() {
+    loom::model(|| {
+        let s = Scene::new(2);
+        let poller = s.spawn(|s| {
+            let Next::Poll(role) = s.h.next(0, 0, false) else {
+                panic!("the role is free");
+            };
+            s.h.set_idle_watch(true);
+            let mut found = Vec::new();
+            if s.h.idle() < 2 {
+                role.poll(&s.kernel, &mut found);
+                assert_eq!(s.h.idle(), 2);
+            }
+            s.h.close();
+            assert_eq!(s.h.next_after_poll(0, role, &mut found), Next::Closed);
+        });
+        s.kernel_role_is_taken();
+        assert_eq!(s.h.next(1, 0, false), Next::Closed);
+        poller.join().expect("poller");
+    });
+}
