@@ -5,7 +5,7 @@ use super::duty::Duty;
 use super::{accept, Child};
 use crate::conn::slot_pollset::Poller;
 use crate::sync::handoff::{Guard, TICK};
-use crate::sync::phase::Stage;
+use std::sync::atomic::Ordering;
 
 /// Runs until the child has no connection left after it has begun to finish.
 pub(super) fn run(child: &'static Child, poller: Poller) {
@@ -33,7 +33,7 @@ pub(super) fn run(child: &'static Child, poller: Poller) {
     }
     // In a graceful end a worker has done so, before it closed the hand-off. Else one may still be accepting: the sockets end with
     // the process.
-    if child.stage() == Stage::Ending {
+    if !child.accept_closed.swap(true, Ordering::AcqRel) {
         accept::stop(child);
         child.announce_finishing();
     }

@@ -76,7 +76,7 @@ pub struct Child {
     /// modules may still meet connections.
     runtime: Pool,
     phase: Phase,
-    /// The listening sockets are closed; no connection comes in any more.
+    /// Accepting has ended, for good.
     accept_closed: AtomicBool,
     /// Until when idle connections of a finishing child may still bring a
     /// request, microseconds; 0: not finishing.

@@ -258,7 +258,7 @@ fn interrupt_all_against_going_idle() {
 /// The interrupted worker doesn't come back. Its call passes to the other worker.
 #[test]
 fn an_interrupt_takes_no_item_along() {
-    bounded(4, || {
+    bounded(3, || {
         let s = Scene::closed_role(2);
         let served = Tally::new();
         let leaver = {

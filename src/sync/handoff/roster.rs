@@ -317,7 +317,8 @@ impl<T, R> Roster<T, R> {
         if let Some(role) = self.take_role() {
             self.seats[worker].place = Place::Polling;
             self.holder = Holder::Worker(worker);
-            return (Some(Next::Poll(role)), self.call_if(false));
+            // It was free, so the guard is armed.
+            return (Some(Next::Poll(role)), Wakes::default());
         }
         (None, self.idle(worker))
     }

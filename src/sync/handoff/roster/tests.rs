@@ -1,7 +1,8 @@
-//! The roster alone: single cases that are hard to reach with threads, and a random walk against the rules.
+//! The roster alone: single cases that are hard to reach with threads; `walk.rs` has a random walk against the rules.
 
-use super::{Guard, Holder, Next, Place, Roster, Wakes};
-use proptest::prelude::*;
+mod walk;
+
+use super::{Guard, Next, Roster, Wakes};
 
 type Small = Roster<char, &'static str>;
 type Step = (Option<Next<char, &'static str>>, Wakes);
@@ -117,6 +118,17 @@ fn while_items_are_slow_the_role_does_not_wait() {
 }
 
 #[test]
+fn what_is_slow_calls_one_worker_at_a_time() {
+    let mut r = at_rest(4);
+    let _ = polled(&mut r, 0, "a");
+    assert_eq!(r.step(0, 5_000, false).0, poll());
+    let (next, wakes) = polled(&mut r, 0, "abc");
+    assert_eq!((next, wakes.call), (item('a'), Some(3)));
+    assert_eq!(r.step(0, 5_000, false), (item('b'), quiet()));
+    assert_eq!(come(&mut r, 3), (item('c'), call(2)), "in its turn");
+}
+
+#[test]
 fn an_item_from_outside_waits_for_nobody() {
     let mut r = at_rest(3);
     assert_eq!(r.submit('a'), Ok(armed(call(2))));
@@ -133,6 +145,17 @@ fn an_item_from_outside_waits_for_nobody() {
 }
 
 #[test]
+fn a_poller_that_was_rung_for_is_on_the_way() {
+    let mut r = at_rest(2);
+    r.watch(true);
+    assert_eq!(r.submit('a'), Ok(armed(call(1))));
+    assert_eq!(come(&mut r, 1).0, item('a'));
+    assert_eq!(come(&mut r, 1), (None, ring()));
+    assert_eq!(r.submit('b'), Ok(quiet()), "nobody else is called");
+    assert_eq!(polled(&mut r, 0, "").0, item('b'));
+}
+
+#[test]
 fn a_returning_worker_gets_the_oldest_item_not_the_called_one() {
     let mut r = at_rest(3);
     assert_eq!(polled(&mut r, 0, "x").0, item('x'));
@@ -146,6 +169,15 @@ fn a_returning_worker_gets_the_oldest_item_not_the_called_one() {
         poll(),
         "in vain, and of use all the same"
     );
+}
+
+#[test]
+fn who_was_called_in_vain_is_on_the_way_for_the_next_item() {
+    let mut r = at_rest(3);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    assert_eq!(r.submit('b'), Ok(call(2)));
+    assert_eq!(come(&mut r, 0).0, item('b'));
+    assert_eq!(r.submit('c'), Ok(quiet()), "the role can wait");
 }
 
 #[test]
@@ -172,6 +204,21 @@ fn a_tired_worker_goes_on_without_relief_or_with_an_interrupt() {
 }
 
 #[test]
+fn a_tired_worker_calls_nobody_for_nothing_and_goes_on_after_a_close() {
+    let mut r = at_rest(3);
+    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(come(&mut r, 2).0, item('a'));
+    assert_eq!(r.step(2, 20, true), (None, quiet()));
+
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    assert_eq!(r.submit('c'), Ok(call(1)));
+    let _ = r.close();
+    // Nobody would wake it if it idled now, although the other is on its way.
+    assert_eq!(r.step(0, 20, true).0, item('b'));
+}
+
+#[test]
 fn the_guard_calls_a_worker_when_nobody_comes_by() {
     let mut r = at_rest(3);
     assert_eq!(polled(&mut r, 0, "ab"), (item('a'), armed(quiet())));
@@ -180,6 +227,18 @@ fn the_guard_calls_a_worker_when_nobody_comes_by() {
     assert_eq!(r.guard(), (Guard::Tick, call(1)), "for the role");
     assert_eq!(r.guard(), (Guard::Tick, quiet()), "it is on the way");
     assert_eq!(come(&mut r, 1).0, poll());
+    assert_eq!(r.guard(), (Guard::Rest, quiet()));
+}
+
+#[test]
+fn the_guard_looks_once_more_after_a_service_that_outlasted_its_rest() {
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    assert_eq!(r.guard(), (Guard::Tick, call(1)));
+    assert_eq!(come(&mut r, 1).0, poll());
+    assert_eq!(r.guard(), (Guard::Rest, quiet()));
+    assert_eq!(come(&mut r, 0), (None, armed(quiet())));
+    assert_eq!(r.guard(), (Guard::Tick, quiet()));
     assert_eq!(r.guard(), (Guard::Rest, quiet()));
 }
 
@@ -281,6 +340,12 @@ fn an_interrupt_for_one() {
     assert_eq!(come(&mut r, 0).0, poll());
     assert_eq!(come(&mut r, 1).0, Some(Next::Interrupted));
     assert_eq!(come(&mut r, 1).0, None);
+
+    let mut r = open(1);
+    let _ = r.interrupt_all();
+    assert_eq!(r.interrupt_one(), quiet());
+    assert_eq!(come(&mut r, 0).0, Some(Next::Interrupted), "both");
+    assert_eq!(come(&mut r, 0).0, poll());
 }
 
 #[test]
@@ -319,200 +384,25 @@ fn the_watch_is_answered_once_by_who_idles() {
     assert_eq!(r.guard().1, call(1));
     assert_eq!(come(&mut r, 1).0, poll());
     r.watch(true);
-    assert_eq!(come(&mut r, 2), (None, ring()));
-    assert_eq!(come(&mut r, 0), (None, quiet()));
     assert_eq!(
-        polled(&mut r, 1, "").0,
-        poll(),
+        polled(&mut r, 1, ""),
+        (poll(), quiet()),
         "who polls again doesn't answer"
     );
+    assert_eq!(come(&mut r, 2), (None, ring()));
+    assert_eq!(come(&mut r, 0), (None, quiet()));
+    assert_eq!(polled(&mut r, 1, "").0, poll());
+    assert_eq!(r.submit('c'), Ok(call(0)));
+    assert_eq!(come(&mut r, 0).0, item('c'));
+    assert_eq!(come(&mut r, 0), (None, quiet()), "once");
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Submit,
-    Come(usize, bool),
-    Find(usize),
-    Guard,
-    InterruptOne,
-    InterruptAll,
-    Watch(bool),
-    Close,
-}
-
-const WORKERS: usize = 4;
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        6 => Just(Op::Submit),
-        20 => (0..WORKERS, any::<bool>()).prop_map(|(w, tired)| Op::Come(w, tired)),
-        12 => (0..7_usize).prop_map(Op::Find),
-        8 => Just(Op::Guard),
-        3 => Just(Op::InterruptOne),
-        2 => Just(Op::InterruptAll),
-        2 => any::<bool>().prop_map(Op::Watch),
-        1 => Just(Op::Close),
-    ]
-}
-
-/// What the outside knows: which workers sleep (and may not act), which of these have been left a token, and where the guard is.
-#[derive(Default)]
-struct Outside {
-    asleep: [bool; WORKERS],
-    token: [bool; WORKERS],
-    rung: bool,
-    guard_rests: bool,
-    guard_token: bool,
-    submitted: u32,
-    served: u32,
-}
-
-impl Outside {
-    fn wake(&mut self, workers: impl IntoIterator<Item = usize>, wakes: &Wakes) {
-        for worker in workers.into_iter().chain(wakes.call) {
-            assert!(self.asleep[worker], "woken but not asleep");
-            assert!(!self.token[worker], "woken twice");
-            self.token[worker] = true;
-        }
-        self.rung |= wakes.ring;
-        if wakes.guard {
-            assert!(!self.guard_token, "the guard is woken twice");
-            self.guard_token = true;
-        }
-    }
-
-    fn take(&mut self, worker: usize, (next, wakes): (Option<Next<u32, ()>>, Wakes)) {
-        self.wake(None, &wakes);
-        match next {
-            None => self.asleep[worker] = true,
-            Some(Next::Item(item)) => {
-                assert_eq!(item, self.served, "in order, once");
-                self.served += 1;
-            }
-            Some(Next::Poll(())) => self.rung = false,
-            Some(Next::Interrupted | Next::Closed) => {}
-        }
-    }
-
-    fn find(&mut self, n: usize) -> Vec<u32> {
-        self.submitted += n as u32;
-        (self.submitted - n as u32..self.submitted).collect()
-    }
-}
-
-/// One step of the walk.
-fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
-    match op {
-        Op::Submit => {
-            if let Ok(wakes) = roster.submit(out.submitted) {
-                out.submitted += 1;
-                out.wake(None, &wakes);
-            }
-        }
-        // Whoever polls comes back with so many events; with none only if it was rung for.
-        Op::Find(n) => match roster.holder {
-            Holder::Worker(worker) if n > 0 || out.rung => {
-                let mut found = out.find(n);
-                let step = roster.polled(worker, (), &mut found);
-                out.take(worker, step);
-            }
-            Holder::Guard if n > 0 || out.rung => {
-                let mut found = out.find(n);
-                let wakes = roster.guard_polled((), &mut found);
-                out.wake(None, &wakes);
-            }
-            _ => {}
-        },
-        Op::Guard => {
-            let polls = roster.holder == Holder::Guard;
-            if polls || (out.guard_rests && !out.guard_token) {
-                return;
-            }
-            if out.guard_rests {
-                out.guard_rests = false;
-                out.guard_token = false;
-            }
-            let (next, wakes) = roster.guard();
-            out.wake(None, &wakes);
-            out.guard_rests = next == Guard::Rest;
-            if matches!(next, Guard::Poll(())) {
-                out.rung = false;
-            }
-        }
-        Op::InterruptOne => {
-            let wakes = roster.interrupt_one();
-            out.wake(None, &wakes);
-        }
-        Op::InterruptAll => {
-            let (sleepers, wakes) = roster.interrupt_all();
-            out.wake(sleepers, &wakes);
-        }
-        Op::Watch(want) => roster.watch(want),
-        Op::Close => {
-            let (sleepers, wakes) = roster.close();
-            out.wake(sleepers, &wakes);
-        }
-        Op::Come(worker, tired) => {
-            let polls = roster.holder == Holder::Worker(worker);
-            if polls || (out.asleep[worker] && !out.token[worker]) {
-                return;
-            }
-            let was_called = std::mem::take(&mut out.asleep[worker]);
-            out.token[worker] = false;
-            let step = roster.step(worker, 20, tired && !was_called);
-            out.take(worker, step);
-        }
-    }
-}
-
-/// The counts are right, and so is where each worker is.
-fn check(roster: &Roster<u32, ()>, out: &Outside) {
-    assert_eq!(roster.fault(), None);
-    let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
-    assert_eq!(
-        (roster.called, roster.active),
-        (count(Place::Called), count(Place::Serving))
-    );
-    assert_eq!(
-        usize::from(matches!(roster.holder, Holder::Worker(_))),
-        count(Place::Polling)
-    );
-    assert_eq!(roster.queued() as u32, out.submitted - out.served);
-    for worker in 0..WORKERS {
-        let idle = roster.seats[worker].place == Place::Idle;
-        assert_eq!(idle, roster.stack.contains(&worker));
-        assert_eq!(idle, out.asleep[worker] && !out.token[worker]);
-    }
-}
-
-proptest! {
-    /// Whatever happens in whatever order: items come out in order and once, only sleepers are woken and only once,
-    /// the rules hold, and at the end everybody gets home.
-    #[test]
-    fn a_random_walk_keeps_the_rules(ops in proptest::collection::vec(op(), 0..200)) {
-        let mut roster = Roster::new(WORKERS);
-        let mut out = Outside { guard_rests: true, ..Outside::default() };
-        let wakes = roster.open(());
-        out.wake(None, &wakes);
-        for op in ops {
-            act(&mut roster, &mut out, op);
-            check(&roster, &out);
-        }
-        // What waits is found by guard and workers alone, with no further event.
-        for turn in 0..100 {
-            for op in [Op::Guard, Op::Find(0), Op::Come(turn % WORKERS, false)] {
-                act(&mut roster, &mut out, op);
-                check(&roster, &out);
-            }
-        }
-        prop_assert_eq!(out.served, out.submitted);
-        prop_assert!(roster.closed || matches!(roster.holder, Holder::Worker(_)));
-        act(&mut roster, &mut out, Op::Close);
-        for turn in 0..10 * WORKERS {
-            act(&mut roster, &mut out, Op::Find(0));
-            act(&mut roster, &mut out, Op::Come(turn % WORKERS, false));
-        }
-        prop_assert_eq!(out.asleep, [false; WORKERS]);
-        prop_assert!(!out.guard_rests || out.guard_token);
-    }
+#[test]
+fn a_tired_worker_that_idles_answers_the_watch() {
+    let mut r = at_rest(3);
+    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(come(&mut r, 2).0, item('a'));
+    assert_eq!(r.submit('b'), Ok(call(1)));
+    r.watch(true);
+    assert_eq!(r.step(2, 20, true), (None, ring()));
 }

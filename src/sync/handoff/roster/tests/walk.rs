@@ -1,0 +1,197 @@
+//! A random walk against the rules of the roster.
+
+use super::super::{Guard, Holder, Next, Place, Roster, Wakes};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Submit,
+    Come(usize, bool),
+    Find(usize),
+    Guard,
+    InterruptOne,
+    InterruptAll,
+    Watch(bool),
+    Close,
+}
+
+const WORKERS: usize = 4;
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => Just(Op::Submit),
+        20 => (0..WORKERS, any::<bool>()).prop_map(|(w, tired)| Op::Come(w, tired)),
+        12 => (0..7_usize).prop_map(Op::Find),
+        8 => Just(Op::Guard),
+        3 => Just(Op::InterruptOne),
+        2 => Just(Op::InterruptAll),
+        2 => any::<bool>().prop_map(Op::Watch),
+        1 => Just(Op::Close),
+    ]
+}
+
+/// What the outside knows: which workers sleep (and may not act), which of these have been left a token, and where the guard is.
+#[derive(Default)]
+struct Outside {
+    asleep: [bool; WORKERS],
+    token: [bool; WORKERS],
+    rung: bool,
+    guard_rests: bool,
+    guard_token: bool,
+    submitted: u32,
+    served: u32,
+}
+
+impl Outside {
+    fn wake(&mut self, workers: impl IntoIterator<Item = usize>, wakes: &Wakes) {
+        for worker in workers.into_iter().chain(wakes.call) {
+            assert!(self.asleep[worker], "woken but not asleep");
+            assert!(!self.token[worker], "woken twice");
+            self.token[worker] = true;
+        }
+        self.rung |= wakes.ring;
+        if wakes.guard {
+            assert!(!self.guard_token, "the guard is woken twice");
+            self.guard_token = true;
+        }
+    }
+
+    fn take(&mut self, worker: usize, (next, wakes): (Option<Next<u32, ()>>, Wakes)) {
+        self.wake(None, &wakes);
+        match next {
+            None => self.asleep[worker] = true,
+            Some(Next::Item(item)) => {
+                assert_eq!(item, self.served, "in order, once");
+                self.served += 1;
+            }
+            Some(Next::Poll(())) => self.rung = false,
+            Some(Next::Interrupted | Next::Closed) => {}
+        }
+    }
+
+    fn find(&mut self, n: usize) -> Vec<u32> {
+        self.submitted += n as u32;
+        (self.submitted - n as u32..self.submitted).collect()
+    }
+}
+
+/// One step of the walk.
+fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
+    match op {
+        Op::Submit => {
+            if let Ok(wakes) = roster.submit(out.submitted) {
+                out.submitted += 1;
+                out.wake(None, &wakes);
+            }
+        }
+        // Whoever polls comes back with so many events; with none only if it was rung for.
+        Op::Find(n) => match roster.holder {
+            Holder::Worker(worker) if n > 0 || out.rung => {
+                let mut found = out.find(n);
+                let step = roster.polled(worker, (), &mut found);
+                out.take(worker, step);
+            }
+            Holder::Guard if n > 0 || out.rung => {
+                let mut found = out.find(n);
+                let wakes = roster.guard_polled((), &mut found);
+                out.wake(None, &wakes);
+            }
+            _ => {}
+        },
+        Op::Guard => {
+            let polls = roster.holder == Holder::Guard;
+            if polls || (out.guard_rests && !out.guard_token) {
+                return;
+            }
+            if out.guard_rests {
+                out.guard_rests = false;
+                out.guard_token = false;
+            }
+            let (next, wakes) = roster.guard();
+            out.wake(None, &wakes);
+            out.guard_rests = next == Guard::Rest;
+            if matches!(next, Guard::Poll(())) {
+                out.rung = false;
+            }
+        }
+        Op::InterruptOne => {
+            let wakes = roster.interrupt_one();
+            out.wake(None, &wakes);
+        }
+        Op::InterruptAll => {
+            let (sleepers, wakes) = roster.interrupt_all();
+            out.wake(sleepers, &wakes);
+        }
+        Op::Watch(want) => roster.watch(want),
+        Op::Close => {
+            let (sleepers, wakes) = roster.close();
+            out.wake(sleepers, &wakes);
+        }
+        Op::Come(worker, tired) => {
+            let polls = roster.holder == Holder::Worker(worker);
+            if polls || (out.asleep[worker] && !out.token[worker]) {
+                return;
+            }
+            let was_called = std::mem::take(&mut out.asleep[worker]);
+            out.token[worker] = false;
+            let step = roster.step(worker, 20, tired && !was_called);
+            out.take(worker, step);
+        }
+    }
+}
+
+/// The counts are right, and so is where each worker is.
+fn check(roster: &Roster<u32, ()>, out: &Outside) {
+    assert_eq!(roster.fault(), None);
+    let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
+    assert_eq!(
+        (roster.called, roster.active),
+        (count(Place::Called), count(Place::Serving))
+    );
+    assert_eq!(
+        usize::from(matches!(roster.holder, Holder::Worker(_))),
+        count(Place::Polling)
+    );
+    assert_eq!(roster.queued() as u32, out.submitted - out.served);
+    // What the roster takes to have been rung for, or to be awake, is.
+    assert!(roster.holder == Holder::Nobody || roster.rung == out.rung);
+    assert_eq!(roster.armed, !out.guard_rests || out.guard_token);
+    for worker in 0..WORKERS {
+        let idle = roster.seats[worker].place == Place::Idle;
+        assert_eq!(idle, roster.stack.contains(&worker));
+        assert_eq!(idle, out.asleep[worker] && !out.token[worker]);
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order: items come out in order and once, only sleepers are woken and only once,
+    /// the rules hold, and at the end everybody gets home.
+    #[test]
+    fn a_random_walk_keeps_the_rules(ops in proptest::collection::vec(op(), 0..200)) {
+        let mut roster = Roster::new(WORKERS);
+        let mut out = Outside { guard_rests: true, ..Outside::default() };
+        let wakes = roster.open(());
+        out.wake(None, &wakes);
+        for op in ops {
+            act(&mut roster, &mut out, op);
+            check(&roster, &out);
+        }
+        // What waits is found by guard and workers alone, with no further event.
+        for turn in 0..100 {
+            for op in [Op::Guard, Op::Find(0), Op::Come(turn % WORKERS, false)] {
+                act(&mut roster, &mut out, op);
+                check(&roster, &out);
+            }
+        }
+        prop_assert_eq!(out.served, out.submitted);
+        prop_assert!(roster.closed || matches!(roster.holder, Holder::Worker(_)));
+        act(&mut roster, &mut out, Op::Close);
+        for turn in 0..10 * WORKERS {
+            act(&mut roster, &mut out, Op::Find(0));
+            act(&mut roster, &mut out, Op::Come(turn % WORKERS, false));
+        }
+        prop_assert_eq!(out.asleep, [false; WORKERS]);
+        prop_assert_eq!(roster.holder, Holder::Nobody);
+        prop_assert!(!out.guard_rests || out.guard_token);
+    }
+}
