@@ -52,7 +52,8 @@ subtest 'the defaults' => sub {
     my $s = MPMTest::Server->new(mpm => {});
     ok($s->start, 'started') or return;
     ok wait_until { ($s->status->{Scoreboard} // '') =~ /^[_W]{75}\.*$/ } 5;
-    like $s->status->{Scoreboard}, qr/^[_W]{75}\.{325}$/, '3 children of 25 threads; 16 x 25 at most';
+    ok wait_until(sub { $s->status->{Scoreboard} =~ /^[_W]{75}\.{325}$/ }, 2), '3 children of 25 threads; 16 x 25 at most'
+        or diag $s->status->{Scoreboard};
     is scalar($s->children), 3, 'StartServers 3';
     ends_well($s);
 };
