@@ -1,6 +1,7 @@
 //! Connections whose time is over, closed by workers beside their other work.
 //!
-//! A close may wait (a last flush, a module's hook), so it is not done beside polling; thousands may expire at once, so they don't stand in the queue before
+//! A close may wait (a last flush, a module's hook), so it is not done beside
+//! polling; thousands may expire at once, so they don't stand in the queue before
 //! requests either: one item in the queue stands for the whole heap.
 
 use super::{Child, Work};

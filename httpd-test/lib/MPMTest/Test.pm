@@ -19,7 +19,7 @@ use Time::HiRes qw(time);
 
 our @ISA       = ('Exporter');
 our @EXPORT_OK = qw(
-    beyond shared probe_server wait_until is_stock fields probe async async_conf conns narrow_conns close_times
+    beyond shared probe_server wait_until is_stock fields probe async async_becomes async_conf conns narrow_conns close_times
     data_file md5 open_files
 );
 
@@ -70,13 +70,29 @@ sub probe {
     return fields($server->get("/probe/$path")->{body});
 }
 
-# The connection counts of mod_status, the asking connection included.
+# The connection counts of mod_status.
 sub async {
     my ($server) = @_;
     my $s = $server->status;
     my %names = (total => 'ConnsTotal', waitio => 'ConnsAsyncWaitIO', writing => 'ConnsAsyncWriting',
         keepalive => 'ConnsAsyncKeepAlive', closing => 'ConnsAsyncClosing', busy => 'BusyWorkers', idle => 'IdleWorkers');
     return { map { $_ => $s->{ $names{$_} } // -1 } keys %names };
+}
+
+# Asks until mod_status shows this, for one second. In the total the asking connection may be counted or not.
+sub async_becomes {
+    my ($server, $name, %want) = @_;
+    my $got;
+    my $ok = wait_until(
+        sub {
+            $got = async($server);
+            return !grep { $_ eq 'total' ? ($got->{total} - $want{total}) !~ /^[01]$/ : $got->{$_} != $want{$_} } keys %want;
+        },
+        1, 0.05
+    );
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    Test::More::ok($ok, $name) or Test::More::diag(Test::More::explain({ got => $got, want => \%want }));
+    return;
 }
 
 # What lets connections wait in every way that mod_status counts: for I/O on a port of their own, for a client that does

@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
-use MPMTest::Test within => 90, qw(beyond probe_server conns narrow_conns data_file wait_until async async_conf);
+use MPMTest::Test within => 90, qw(beyond probe_server conns narrow_conns data_file wait_until async_becomes async_conf);
 
 my $port = MPMTest::Server->free_port;
 my $s = probe_server(
@@ -14,18 +14,7 @@ $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
 my $WAITIO = exists $s->status->{ConnsAsyncWaitIO};
 data_file($s, 'status.bin', 8 << 20);
 
-# Asks until mod_status shows this, for one second. In the total the asking connection may be counted or not.
-sub shows {
-    my ($name, %want) = @_;
-    my $got;
-    my $ok = wait_until {
-        $got = async($s);
-        !grep { $_ eq 'total' ? ($got->{total} - $want{total}) !~ /^[01]$/ : $got->{$_} != $want{$_} } keys %want;
-    } 1, 0.05;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    ok($ok, $name) or diag explain { got => $got, want => \%want };
-    return;
-}
+sub shows { local $Test::Builder::Level = $Test::Builder::Level + 1; return async_becomes($s, @_) }
 
 shows(beyond('nothing but the request for the status'), total => 0, waitio => $WAITIO ? 0 : -1, writing => 0, keepalive => 0,
     closing => 0, busy => 1, idle => 15);

@@ -137,8 +137,13 @@ impl Scene {
 
     /// What `worker` is given next that isn't the role.
     fn next(&self, worker: usize) -> Next<usize, Role> {
+        self.next_as(worker, false)
+    }
+
+    /// The same for one that may be tired.
+    fn next_as(&self, worker: usize, tired: bool) -> Next<usize, Role> {
         let mut found = Vec::new();
-        let mut next = self.h.next(worker, 0, false);
+        let mut next = self.h.next(worker, 0, tired);
         while let Next::Poll(role) = next {
             role.poll(&self.kernel, &mut found);
             next = self.h.next_after_poll(worker, role, &mut found);
@@ -146,20 +151,38 @@ impl Scene {
         next
     }
 
-    /// Serves until closed; returns the sum of what was served (items are powers of two) and how many there were.
-    fn serve(&self, worker: usize) -> (usize, usize) {
-        let (mut sum, mut count) = (0, 0);
+    /// Does `each` with what there is to serve, until closed.
+    fn serve_each(&self, worker: usize, mut each: impl FnMut(usize)) {
         loop {
             match self.next(worker) {
-                Next::Item(item) => {
-                    sum += item;
-                    count += 1;
-                }
+                Next::Item(item) => each(item),
                 Next::Interrupted => {}
-                Next::Closed => return (sum, count),
+                Next::Closed => return,
                 Next::Poll(_) => unreachable!(),
             }
         }
+    }
+
+    /// Serves until closed; returns the sum of what was served (items are powers of two) and how many there were.
+    fn serve(&self, worker: usize) -> (usize, usize) {
+        let (mut sum, mut count) = (0, 0);
+        self.serve_each(worker, |item| {
+            sum += item;
+            count += 1;
+        });
+        (sum, count)
+    }
+
+    /// Two threads that serve with `each`, until closed.
+    fn two_workers(
+        &self,
+        served: &Arc<Tally>,
+        each: impl Fn(&Scene, &Tally, usize) + Copy + 'static,
+    ) -> [thread::JoinHandle<()>; 2] {
+        [0, 1].map(|i| {
+            let served = Arc::clone(served);
+            self.spawn(move |s| s.serve_each(i, |item| each(s, &served, item)))
+        })
     }
 
     /// Waits until somebody has the role.
@@ -271,13 +294,7 @@ fn an_interrupt_takes_no_item_along() {
         };
         let stayer = {
             let served = Arc::clone(&served);
-            s.spawn(move |s| loop {
-                match s.next(1) {
-                    Next::Item(item) => served.add(item),
-                    Next::Interrupted => {}
-                    _ => break,
-                }
-            })
+            s.spawn(move |s| s.serve_each(1, |item| served.add(item)))
         };
         assert_eq!(s.h.submit(1), Ok(()));
         s.h.interrupt_all();

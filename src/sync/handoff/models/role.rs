@@ -48,16 +48,7 @@ fn each_event_exactly_once() {
     bounded(2, || {
         let s = Scene::new(2);
         let served = Tally::new();
-        let workers = [0, 1].map(|i| {
-            let served = Arc::clone(&served);
-            s.spawn(move |s| loop {
-                match s.next(i) {
-                    Next::Item(item) => served.add(item),
-                    Next::Interrupted => {}
-                    _ => break,
-                }
-            })
-        });
+        let workers = s.two_workers(&served, |_, served, item| served.add(item));
         s.kernel.post(1);
         s.kernel.post(2);
         assert_eq!(s.h.submit(4), Ok(()));
@@ -79,21 +70,17 @@ fn tired_workers_take_turns() {
         let workers = [0, 1].map(|i| {
             let served = Arc::clone(&served);
             s.spawn(move |s| {
-                let mut found = Vec::new();
-                let mut next = s.h.next(i, 0, false);
+                let mut tired = false;
                 loop {
-                    next = match next {
-                        Next::Item(item) => {
-                            served.add(item);
-                            s.h.next(i, 0, true)
+                    match s.next_as(i, tired) {
+                        Next::Item(item) => served.add(item),
+                        Next::Interrupted => {
+                            tired = false;
+                            continue;
                         }
-                        Next::Poll(role) => {
-                            role.poll(&s.kernel, &mut found);
-                            s.h.next_after_poll(i, role, &mut found)
-                        }
-                        Next::Interrupted => s.h.next(i, 0, false),
-                        Next::Closed => return,
-                    };
+                        _ => break,
+                    }
+                    tired = true;
                 }
             })
         });
@@ -117,19 +104,13 @@ fn a_slow_item_does_not_hold_up_what_was_found_with_it() {
         let served = Tally::new();
         s.kernel.post(1);
         s.kernel.post(2);
-        let workers = [0, 1].map(|i| {
-            let served = Arc::clone(&served);
-            s.spawn(move |s| loop {
-                match s.next(i) {
-                    Next::Item(1) => drop(served.await_sum(2)),
-                    Next::Item(item) => {
-                        served.add(item);
-                        s.h.close();
-                    }
-                    Next::Interrupted => {}
-                    _ => break,
-                }
-            })
+        let workers = s.two_workers(&served, |s, served, item| {
+            if item == 1 {
+                served.await_sum(2);
+                return;
+            }
+            served.add(item);
+            s.h.close();
         });
         s.guard();
         for w in workers {
@@ -146,22 +127,14 @@ fn a_slow_item_does_not_hold_up_later_events() {
         let s = Scene::new(2);
         let served = Tally::new();
         s.kernel.post(1);
-        let workers = [0, 1].map(|i| {
-            let served = Arc::clone(&served);
-            s.spawn(move |s| loop {
-                match s.next(i) {
-                    Next::Item(1) => {
-                        s.kernel.post(2);
-                        served.await_sum(2);
-                    }
-                    Next::Item(item) => {
-                        served.add(item);
-                        s.h.close();
-                    }
-                    Next::Interrupted => {}
-                    _ => break,
-                }
-            })
+        let workers = s.two_workers(&served, |s, served, item| {
+            if item == 1 {
+                s.kernel.post(2);
+                served.await_sum(2);
+                return;
+            }
+            served.add(item);
+            s.h.close();
         });
         s.guard();
         for w in workers {
@@ -234,13 +207,7 @@ fn a_poller_that_leaves_leaves_nothing_behind() {
         };
         let stayer = {
             let served = Arc::clone(&served);
-            s.spawn(move |s| loop {
-                match s.next(1) {
-                    Next::Item(item) => serve(&served, s, item),
-                    Next::Interrupted => {}
-                    _ => break,
-                }
-            })
+            s.spawn(move |s| s.serve_each(1, |item| serve(&served, s, item)))
         };
         s.h.interrupt_all();
         s.guard();
