@@ -12,7 +12,7 @@ FILES = {"small": 13, "big": 100 * 1024}  # bytes
 class Case:
     name: str
     title: str
-    kind: str = "load"  # load, mix, idle or quiet: who measures it
+    kind: str = "load"  # load, mix, idle, quiet or profile: who measures it
     clients: int = 64  # connections of the load generator
     path: str = "/small"
     port: str = "http"  # http, tls or h2: which of the server's ports
@@ -52,5 +52,9 @@ CASES = (
     _idle(MOST_IDLE),
     Case("mix", "32 clients of a 50 ms handler beside 32 of a file", kind="mix", clients=32, without=(NGINX,)),
     Case("quiet", "an idle child's system calls", kind="quiet", without=(NGINX,)),
+    Case("profile-1", "where the CPU time of a request goes, 1 keep-alive client", kind="profile", clients=1, spin=True,
+         without=("prefork", NGINX)),
+    Case("profile-64", "where the CPU time of a request goes, 64 keep-alive clients", kind="profile",
+         without=("prefork", NGINX)),
 )
 BY_NAME = {case.name: case for case in CASES}

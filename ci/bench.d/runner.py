@@ -1,6 +1,7 @@
 """Runs one case: which phases it has, and how each contender is measured in them."""
 import cases
 import measure
+import profile_cpu
 import rounds
 import server as servers
 import stats
@@ -66,6 +67,14 @@ class Runner:
         with servers.Fleet(self.site, case, contenders) as fleet:
             return {"quiet": self.phase(fleet, "quiet", "calls_total", contenders,
                                         lambda server: measure.quiet(server, case, before, seconds), 1)}
+
+    def profile(self, case, contenders):
+        if not profile_cpu.available():
+            print("  perf can't sample here: left out", flush=True)
+            return {}
+        with servers.Fleet(self.site, case, contenders) as fleet:
+            return {"profile": self.phase(fleet, "profile", "cpu_us", contenders,
+                                          lambda server: measure.profiled(server, case, self.seconds), 1)}
 
     def idle(self, case, contenders):
         count, pace = case.idle, measure.Pace()

@@ -1,5 +1,6 @@
 """Tables: for a terminal as a case ends, in Markdown for the report."""
 import cases
+import profile_cpu
 import stats
 import targets
 
@@ -23,7 +24,9 @@ IDLE = (
     ("failed", "idle", "failed", None), ("others %", "idle", "beside.others", None),
 )
 QUIET = (("calls", "quiet", "calls_total", None), ("seconds", "quiet", "seconds", None))
-BY_KIND = {"load": LOAD, "mix": MIX, "idle": IDLE, "quiet": QUIET}
+PROFILE = (("sum", "profile", "cpu_us", None),
+           *((place, "profile", f"us.{place}", None) for place in profile_cpu.PLACES))
+BY_KIND = {"load": LOAD, "mix": MIX, "idle": IDLE, "quiet": QUIET, "profile": PROFILE}
 
 
 def number(figure):
@@ -83,7 +86,7 @@ def summary(results, subject):
     rows = [head]
     for name, phases in results["cases"].items():
         case = cases.BY_NAME[name]
-        if case.kind == "quiet":
+        if case.kind in ("quiet", "profile"):
             continue
         free, apart, cpu = ("idle", "idle", "beside.cpu_us") if case.kind == "idle" else ("free", "apart", "cpu_us")
 

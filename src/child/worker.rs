@@ -6,6 +6,7 @@ use crate::host::clock;
 use crate::host::scoreboard::WorkerStatus;
 use crate::host::thread::Thread;
 use crate::policy::admission::surplus_worker_may_exit;
+use crate::policy::shift::Shift;
 use crate::sync::handoff::Next;
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
@@ -38,54 +39,6 @@ pub(super) fn run(child: &'static Child, thread: Thread, index: usize) {
     child.thread_ended();
 }
 
-/// What a worker has done since it last rested. Times are in microseconds.
-#[derive(Default)]
-struct Shift {
-    since_us: u64,
-    begun_us: u64,
-    ended_us: u64,
-    polled_us: u64,
-}
-
-/// A worker that has served for so long without a rest lets another one take its place. Who never rests keeps its core until the
-/// kernel's slice is over (4 ms where it ticks 250 times a second), and another process on that core keeps its clients waiting for
-/// as long. To sleep is better than sched_yield(2), which gives up the rest of the slice for good.
-const LONG_US: u64 = 400;
-
-/// What a poll takes that finds something at once, without the events themselves, which take up to one microsecond each. One
-/// that took longer has slept.
-const POLL_US: u64 = 10;
-
-impl Shift {
-    fn begin(&mut self, now_us: u64) {
-        if now_us - self.polled_us.max(self.ended_us) > LONG_US {
-            self.since_us = now_us; // it has idled
-        }
-        self.begun_us = now_us;
-    }
-
-    fn polled(&mut self, now_us: u64, found: usize) {
-        let took = now_us - self.polled_us.max(self.ended_us);
-        if took > POLL_US + found as u64 {
-            self.since_us = now_us;
-        }
-        self.polled_us = now_us;
-    }
-
-    fn end(&mut self, now_us: u64) {
-        self.ended_us = now_us;
-    }
-
-    /// How long the last item took.
-    fn served_us(&self) -> u64 {
-        self.ended_us - self.begun_us
-    }
-
-    fn is_long(&self) -> bool {
-        self.ended_us - self.since_us > LONG_US
-    }
-}
-
 impl Worker {
     fn serve(&self) {
         let handoff = &self.child.handoff;
@@ -95,7 +48,8 @@ impl Worker {
             if !self.show_idle() {
                 return handoff.leave(self.index, shift.served_us());
             }
-            let mut next = handoff.next(self.index, shift.served_us(), shift.is_long());
+            let tired = shift.is_over(clock::thread_cpu_us);
+            let mut next = handoff.next(self.index, shift.served_us(), tired);
             while let Next::Poll(mut duty) = next {
                 duty.turn(&mut found);
                 shift.polled(clock::now_us(), found.len());

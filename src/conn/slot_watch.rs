@@ -16,8 +16,8 @@ use crate::host::socket::Socket;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{self, NonNull};
 
-/// How long it is remembered that an event came too early. Each costs a poll in vain.
-const EAGER_TURNS: u8 = 32;
+/// At how many turns a connection is taken out at most after an event that came too early.
+const MOST_EAGER: u8 = 32;
 
 /// First field of everything that a pollset entry points at.
 #[repr(C)]
@@ -43,6 +43,8 @@ pub(super) struct Watch {
     parked_in: Cell<u64>,
     /// At how many turns it is still to be taken out.
     eager: Cell<u8>,
+    /// At how many turns it will be after the next early event: more with each one, one less with each turn that it stays in.
+    eagerness: Cell<u8>,
 }
 
 /// A watch that is in use. It is never freed, so the name is good for ever; what it stands for may change.
@@ -99,14 +101,20 @@ impl Watch {
         self.parked_in.get() == polls
     }
 
-    /// An event came too early.
+    /// An event came too early. Taking the connection out is two system calls, and an early event costs a poll in vain: who is
+    /// early once just had a quick client, who always is stays out.
     pub(super) fn note_early(&self) {
-        self.eager.set(EAGER_TURNS);
+        let turns = self.eagerness.get();
+        self.eager.set(turns.max(1));
+        self.eagerness.set((turns * 2 + 2).min(MOST_EAGER));
     }
 
-    /// A turn begins: whether to take the connection out.
+    /// The connection's event has come: whether to take it out.
     pub(super) fn leaves(&self) -> bool {
         let turns = self.eager.get();
+        if turns == 0 {
+            self.eagerness.set(self.eagerness.get().saturating_sub(1));
+        }
         self.eager.set(turns.saturating_sub(1));
         turns > 0
     }
@@ -123,6 +131,7 @@ impl Watch {
         self.readiness.set(None);
         self.park(Key::NONE, 0);
         self.eager.set(0);
+        self.eagerness.set(0);
     }
 }
 
@@ -151,6 +160,7 @@ impl Watches {
                 key: Cell::new(Key::NONE),
                 parked_in: Cell::new(0),
                 eager: Cell::new(0),
+                eagerness: Cell::new(0),
             }))))
         });
         name.get()
@@ -197,6 +207,25 @@ mod tests {
         watches.poll_ended();
         watches.poll_begins();
         assert!(!name.get().parked_since(watches.polls()));
+    }
+
+    #[test]
+    fn who_is_always_early_stays_out() {
+        let mut watches = Watches::default();
+        let name = watches.take(None);
+        let watch = name.get();
+        // The last of these turns it stays in.
+        let turns_out = || std::iter::repeat_with(|| watch.leaves()).take_while(|&out| out).count();
+        assert_eq!(turns_out(), 0);
+        for expected in [1, 1, 3, 7, 15, 31, 31] {
+            watch.note_early();
+            assert_eq!(turns_out(), expected);
+        }
+        for _ in 0..MOST_EAGER {
+            assert_eq!(turns_out(), 0);
+        }
+        watch.note_early();
+        assert_eq!(turns_out(), 1, "it is forgotten");
     }
 
     #[test]

@@ -25,3 +25,4 @@ pub mod onset;
 pub mod query;
 pub mod reload;
 pub mod saturation;
+pub mod shift;
