@@ -31,9 +31,10 @@ sub new {
 # lost     requests sent whole and answered by EOF     partial   answers that broke off
 # refused  connections not made                        late      no answer within 20 s
 # closing  answers with "Connection: close" on a connection meant to be kept;  slowest  seconds, of the ok ones
+# overtaken  as lost, on a connection that this client, held up, had let idle for longer than it meant to
 sub finish {
     my ($self) = @_;
-    my %sum = map { $_ => 0 } qw(ok bad lost partial refused late closing slowest died);
+    my %sum = map { $_ => 0 } qw(ok bad lost partial refused late closing slowest died overtaken);
     for my $run (splice @{ $self->{running} }) {
         kill TERM => $run->{pid};
         my $text = do { local $/; my $fh = $run->{read}; <$fh> };
@@ -58,12 +59,15 @@ sub _client {
     while ($go && time < $end) {
         undef $conn if $conn && $conn->eof_within(0);    # a careful client looks before it sends
         my $begin = time;
-        if (!$conn && !($conn = $server->open_conn)) { $n{refused}++; sleep 0.01; next }
+        my $answered = $conn && $conn->{answered};
+        if (!$conn && !($conn = $server->open_conn)) { $n{refused}++ if $go; sleep 0.01; next }    # SIGTERM interrupts connect
         my $keep = $client->{keepalive};
         $conn->request($client->{path} // '/', headers => { Connection => $keep ? 'keep-alive' : 'close' });
+        # At a restart an idle connection is waited for, but not for ever: its end and the request may cross on the way.
+        my $held_up = $answered && time - $answered > 0.1 + ($client->{think} // 0);
         my $r = $conn->response(20);
         my $took = time - $begin;
-        if    (!$r->{status})         { $n{ $r->{error} eq 'timeout' ? 'late' : 'lost' }++; undef $conn }
+        if    (!$r->{status})         { $n{ $r->{error} eq 'timeout' ? 'late' : $held_up ? 'overtaken' : 'lost' }++; undef $conn }
         elsif (!$r->{complete})       { $n{partial}++; undef $conn }
         elsif ($r->{status} != 200)   { $n{bad}++ }
         else                          { $n{ok}++; $n{slowest} = $took if $took > $n{slowest} }

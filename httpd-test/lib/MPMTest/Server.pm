@@ -36,12 +36,13 @@ my %APXS;
 my $SERIAL = 0;
 
 # Calls the block until it returns something true, for at most $seconds; returns that value, or the last false one.
+# A machine that stalls takes time but no looks: there are several, also when the time is over after the first.
 sub wait_until (&$;$) {
     my ($block, $seconds, $every) = @_;
     my $end = time + $seconds;
-    while (1) {
+    for (my $looks = 1;; $looks++) {
         my $got = $block->();
-        return $got if $got || time >= $end;
+        return $got if $got || time >= $end && $looks >= 5;
         sleep($every // 0.02);
     }
 }
@@ -114,10 +115,13 @@ sub new {
     return $self;
 }
 
-# A port below the range that outgoing connections use, so that load cannot take it.
+my %given;
+
+# A port below the range that outgoing connections use, so that load cannot take it; each time another one.
 sub free_port {
     for (1 .. 200) {
         my $port = 10_000 + int rand 20_000;
+        next if $given{$port}++;
         my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1);
         return $port if $s && close $s;
     }
@@ -308,10 +312,13 @@ sub start_detached {
     return $self->{pid};
 }
 
-# The first child may answer before the parent has started the others and said so.
+# The first child may answer before the parent has started the others and said so, and before these have their threads.
 sub _configured {
     my ($self, $from) = @_;
-    return wait_until { $self->_reap || $self->_log_from($from) =~ /AH00094/ } 5;
+    wait_until { $self->_reap || $self->_log_from($from) =~ /AH00094/ } 5;
+    my @pids = map { $_->{pid} } grep { $_->{event} eq 'started' } $self->child_events($self->_log_from($from));
+    my $starts = sub { my $stat = _stat($_[0]); return $stat && $stat->{state} !~ /[ZX]/ && $stat->{threads} < 2 };
+    return wait_until { $self->_reap || !grep { $starts->($_) } @pids } 5;
 }
 
 sub answers { my ($self) = @_; return $self->get('/', within => 2)->{status} ? 1 : 0 }

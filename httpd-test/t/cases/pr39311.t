@@ -10,7 +10,8 @@ my $FATAL = 15;    # APEXIT_CHILDFATAL
 sub server {
     my (%mine) = @_;
     my $s = probe_server(backend => 1, conf => "KeepAliveTimeout 60\n",
-        mpm => { ServerLimit => 4, ThreadsPerChild => 4, MaxRequestWorkers => 8, StartServers => 1, %mine });
+        mpm => { ServerLimit => 4, ThreadsPerChild => 4, MaxRequestWorkers => 8, StartServers => 1,
+            MinSpareThreads => 1, MaxSpareThreads => 100, %mine });
     $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
     return $s;
 }
@@ -28,7 +29,8 @@ subtest 'of an older generation, during the reload' => sub {
     my $s = server();
     my ($old) = $s->children;
     my $conn = fatal_soon($s);
-    # Reading the new configuration takes the parent some time: the child fails meanwhile.
+    # Reading the new configuration takes the parent some time: the child fails meanwhile. The signal wakes a parent that sleeps.
+    ok wait_until { ($s->slurp('/proc/' . $s->pid . '/stat') // '') =~ /\) S / } 5;
     $s->signal('STOP');
     $s->signal('USR1');
     $conn->send("alhost\r\n\r\n");

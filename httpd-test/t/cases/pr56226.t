@@ -5,7 +5,7 @@ use Test::More;
 use MPMTest::Test within => 30, qw(shared conns close_times);
 
 my $s    = shared();
-my $LATE = 1;          # seconds
+my $LATE = 2.5;        # seconds: the machine may stand still, and 1 + 2.5 is less than 4
 my $EACH = 5;          # connections of each kind
 
 # Three names on one address: base.test has 4 s, quick.test 1 s, unset.test none of its own.

@@ -22,7 +22,7 @@ sub runs {
 sub sleeps {
     my ($name) = @_;
     my $last = '';
-    wait_until { my $now = runs(); my $same = $now eq $last; $last = $now; $same } 5, 0.5;
+    wait_until { my $now = runs(); my $same = $now eq $last; $last = $now; $same && $s->at_rest(0) } 5, 0.5;
     sleep 3;
     return is runs(), $last, "$name: no thread ran for 3 s";
 }

@@ -31,6 +31,7 @@ my ($changed, $same, $slot) = (0, 0, 0);
 for my $round (1 .. 5) {
     $_->close for splice @c, 0, 30;
     my @new = conns($s, 30);
+    ask('/probe/conn', $_) for @new;    # nobody waits to be accepted later on: idle connections would give way after a second
     my @now = ask('/probe/conn?ms=2', @c, @new);
     is scalar(grep { defined $_->{id} } @now), @now, "round $round: all are answered" or last;
     for my $i (0 .. $#c) { $changed++ if $now[$i]{id} != $c[$i]{was}{id} || $now[$i]{pid} != $c[$i]{was}{pid} }

@@ -10,7 +10,8 @@ my ($TGKILL) = map { $Config{archname} =~ /^$_->[0]/ ? $_->[1] : () } ['x86_64',
 plan skip_all => 'signals for single threads: on Linux, x86-64 or ARM64' if $^O ne 'linux' || !$TGKILL;
 
 my $s = probe_server(
-    mpm => { StartServers => 1, ServerLimit => 2, ThreadsPerChild => 4, MaxRequestWorkers => 8 },
+    mpm => { StartServers => 1, ServerLimit => 2, ThreadsPerChild => 4, MaxRequestWorkers => 8, MinSpareThreads => 1,
+        MaxSpareThreads => 100 },
     probe => 'ProbeThread On',
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);

@@ -70,8 +70,7 @@ for my $n (1 .. 10) {
     my $s = server();
     ok $s->start, 'started';
     for my $signal (map { (qw(USR1 HUP USR1 USR1))[ $_ % 4 ] } 1 .. 60) { $s->signal($signal); sleep 0.003 }
-    ok wait_until { $s->answers } 15;
-    ok $s->answers, 'it serves after 60 restarts';
+    ok wait_until(sub { $s->answers }, 15), 'it serves after 60 restarts';
     ended($s, 'and ends in order');
 }
 

@@ -7,7 +7,7 @@ use Time::HiRes qw(sleep time);
 use MPMTest::Test within => 60, qw(probe_server conns data_file close_times wait_until);
 use MPMTest::HTTP2 qw(connect_h2);
 
-my ($KEPT, $TIMEOUT, $BUSY) = (1, 6, 2.5);    # seconds
+my ($KEPT, $TIMEOUT, $BUSY) = (1, 10, 2.5);    # seconds
 my ($WINDOW, $SIZE) = (65_535, 1 << 20);      # a client that never says WINDOW_UPDATE gets no more than its window
 
 my $s = eval {
@@ -37,7 +37,7 @@ my ($begin, @c) = (time, @all);
 connect_h2($_, '/window.bin') for @all;
 ok wait_until(sub { received($WINDOW, @all) == @all }, 5), '23 clients have received what their windows allow'
     or diag join ' ', values %bytes;
-is $s->get('/index.html', within => 2)->{status}, 200, 'others are served on the 4 workers';
+is $s->get('/index.html', within => 5)->{status}, 200, 'others are served on the 4 workers';
 
 # When workers stay busy and others wait, connections that idle may go.
 my @busy = conns($s, 4);
@@ -61,13 +61,13 @@ cmp_ok $after[-1], '<',  $TIMEOUT + 3, sprintf 'the last one after %.1f s', $aft
 
 {
     my ($idle) = conns($s, 1);
+    my $from = time;
     connect_h2($idle, '/index.html');
     my $end = wait_until { $idle->_fill(time); grep { $_->[0] == 0 && $_->[1] & 1 } MPMTest::HTTP2::frames($idle) } 5;
     ok $end, 'a connection whose stream has ended';
-    my $from = time;
-    ok $idle->eof_within(4), 'has KeepAliveTimeout';
+    ok $idle->eof_within(6), 'has KeepAliveTimeout';
     cmp_ok time - $from, '>', $KEPT - 0.1, 'for its time';
-    cmp_ok time - $from, '<', $KEPT + 1.5, 'and no longer';
+    cmp_ok time - $from, '<', $KEPT + 4, 'and no longer';
 }
 $s->stop;
 undef $s;

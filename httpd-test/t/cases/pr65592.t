@@ -35,11 +35,13 @@ subtest 'under load' => sub {
     my $count = $load->finish;
     cmp_ok $count->{ok}, '>', 500, 'requests were answered';
     is $count->{$_}, 0, "$_: none" for qw(lost refused bad partial late died);
+    my @gone = gone($s);    # first: what these have served has been logged
     my %served;
     $served{$_}++ for $s->access_log =~ /^(\d+) /mg;
-    my %times = map { $served{$_} // 0 => 1 } gone($s);
+    my %times = map { $served{$_} // 0 => 1 } @gone;
     is_deeply [ keys %times ], [50], 'each child that ended had served exactly 50 connections';
-    is_deeply falls($s), [ (1) x gone($s) ], 'each end lowered the number of active children by one';
+    my $falls = falls($s);
+    is_deeply $falls, [ (1) x @$falls ], 'each end lowered the number of active children by one';
     $s->ends_well;
 };
 
@@ -55,7 +57,8 @@ subtest 'with a request under way' => sub {
         $hold->{conn}->close;
         ok $s->log_like(qr/Child \d stopped: pid $pid, .* quiescing 2$/m, 10), "$round: its child was finishing, and ends";
     }
-    is_deeply falls($s), [ (1) x gone($s) ], 'each end lowered the number of active children by one';
+    my $falls = falls($s);
+    is_deeply $falls, [ (1) x @$falls ], 'each end lowered the number of active children by one';
     # A count that is too low starts too many children, one that is too high too few.
     my @holds = $s->holds(4);
     is scalar(@holds), 4, 'as many requests at once as MaxRequestWorkers';

@@ -8,7 +8,7 @@ use MPMTest::Test within => 90, qw(wait_until);
 # ServerLimit leaves no slack: active children can be as many as there are slots.
 my $s = MPMTest::Server->new(
     backend => 1,
-    mpm     => { ServerLimit => 4, ThreadsPerChild => 2, MaxRequestWorkers => 8, StartServers => 4, MinSpareThreads => 2,
+    mpm     => { ServerLimit => 4, ThreadsPerChild => 2, MaxRequestWorkers => 8, StartServers => 2, MinSpareThreads => 2,
         MaxSpareThreads => 5, MaxConnectionsPerChild => 0 },
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);

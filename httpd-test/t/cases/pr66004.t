@@ -37,7 +37,13 @@ for my $n (1 .. 2) {
     ok $hold->{conn}->eof_within(1), 'its request is broken off';
 }
 
+$s->clear_log_mark;
 $s->signal('HUP'), sleep 0.005 for 1 .. 5;
+# Several may be one restart to the parent; when it sleeps again, and has said the end of each, none is left to be done.
+ok wait_until {
+    my $begun = $s->log_count(qr/AH00494/);
+    $begun && $begun == $s->log_count(qr/AH00489/) && ($s->slurp('/proc/' . $s->pid . '/stat') // '') =~ /\) S /
+} 10;
 ok wait_until { $s->answers } 10;
 ok wait_until { $s->children == 2 } 10;
 is scalar($s->children), 2, 'five in a row: two children';

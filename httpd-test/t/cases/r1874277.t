@@ -6,7 +6,7 @@ use Time::HiRes qw(sleep);
 use MPMTest::Test within => 40, qw(probe_server conns close_times);
 
 my @TIMEOUTS = (100, 1000, 1050, 1333);    # ms
-my $LATE     = 1;                          # seconds
+my $LATE     = 3;                          # seconds: how late does not matter here
 
 my %port = map { $_ => MPMTest::Server->free_port } @TIMEOUTS;
 my $s = probe_server(
@@ -29,7 +29,7 @@ sub batch {
         push @c, $c;
         sleep $apart;
     }
-    my $closed = close_times(4, @c);
+    my $closed = close_times(6, @c);
     $verdicts{ $timeouts[$_] }{ $c[$_]->fits($closed->{$_}, $timeouts[$_] / 1000, $LATE) }++ for 0 .. $#c;
     return;
 }

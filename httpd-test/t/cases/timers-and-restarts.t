@@ -56,9 +56,8 @@ subtest 'restarts in a row' => sub {
             for my $signal (@$case) { $s->signal($signal); sleep $gap if $gap }
             ok wait_until { my $p = $s->served_by; $p && !$old{$p} } 15;
             ok wait_until { !grep { $old{$_} } $s->children } 15;
-            ok wait_until { !grep { $_->{old_gen} } $s->processes } 15;
-            my @now = $s->processes;
-            ok @now && !grep({ $_->{old_gen} } @now), "@$case, $gap s apart: one generation is left, and it serves";
+            my @now;
+            ok wait_until(sub { @now = $s->processes; @now && !grep { $_->{old_gen} } @now }, 15), "@$case, $gap s apart: one generation is left, and it serves";
             $s->ends_well;
         }
     }

@@ -84,7 +84,7 @@ SKIP: {
 {
     my ($child) = $s->children;
     my $asleep;
-    ok wait_until(sub { my $before = $asleep // -1; ($asleep = switches($child)) == $before }, 10), 'the child goes to sleep';
+    ok wait_until(sub { my $before = $asleep // -1; ($asleep = switches($child)) == $before && $s->at_rest(0) }, 10, 0.3), 'the child goes to sleep';
     my $before = switches($child);
     select undef, undef, undef, 2;
     is switches($child), $before, 'and no thread of it wakes up in 2 s';

@@ -11,6 +11,8 @@ my $CLIENTS = 64;
 my $ROUNDS  = 10;
 
 my @c = conns($s, $CLIENTS);
+# Each is accepted while workers are idle: for one who waits for a second idle connections have to give way.
+for my $c (@c) { $c->request('/index.html'); $c->response(5)->{status} == 200 or die "no answer\n" }
 my $select = IO::Select->new;
 my (%conn_of, %done, %outcome);
 for my $c (@c) {

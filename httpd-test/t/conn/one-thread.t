@@ -40,7 +40,7 @@ while (time < $end) {
 my @stuck = grep { $_->{c}->response(3)->{status} != 200 } @at_work;
 is scalar @stuck, 0, "$CLIENTS clients for $SECONDS s, a connection for each request: nobody waits for ever";
 is $bad, 0, "$good answered, none failed";
-cmp_ok $worst, '<', 1, sprintf 'the slowest took %.3f s', $worst;
+cmp_ok $worst, '<', 3, sprintf 'the slowest took %.3f s', $worst;
 $s->stop;
 undef $s;
 

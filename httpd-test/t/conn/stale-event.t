@@ -8,7 +8,7 @@ use MPMTest::Test within => 60, qw(async conns probe probe_server wait_until);
 
 my $s = probe_server(
     mpm  => { StartServers => 1, ServerLimit => 1, ThreadsPerChild => 8, MaxRequestWorkers => 8 },
-    conf => "Timeout 20\nKeepAliveTimeout 3\n",
+    conf => "Timeout 20\nKeepAliveTimeout 5\n",
     env  => { LD_PRELOAD => $ENV{MPMTEST_PROBE} },
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
@@ -26,7 +26,7 @@ is scalar(grep { $_->response(5)->{status} == 200 } @c), 4, 'requests in two par
 like $s->get('/probe/kernel')->{body}, qr/^as you say/, 'nobody is held up any more';
 ok wait_until(sub { async($s)->{keepalive} >= 4 }, 2), 'the connections idle again' or diag explain async($s);
 my $from = time;
-is scalar(grep { $_->eof_within($from + 6 - time) } @c), 4, 'and are closed after KeepAliveTimeout, not Timeout';
+is scalar(grep { $_->eof_within($from + 10 - time) } @c), 4, 'and are closed after KeepAliveTimeout, not Timeout';
 $s->stop;
 
 done_testing;

@@ -70,7 +70,7 @@ my $ok = wait_until {
     for my $row (@rows) { $sum{$_} += $row->{$_} for qw(keep_alive writing closing wait_io busy) }
     $sum{keep_alive} == @{ $open{keepalive} } && $sum{writing} == @{ $open{writing} } && $sum{closing} == @{ $open{closing} }
         && $sum{wait_io} == @{ $open{waitio} // [] } && $sum{busy} == 1 + @{ $open{busy} };
-} 1;
+} 3;
 ok $ok, beyond('the rows of the children add up to the same') or diag explain \%sum;
 cmp_ok scalar(grep { $_->{keep_alive} > 0 } @rows), '>', 1, beyond('and more than one has a part');
 

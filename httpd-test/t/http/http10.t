@@ -26,21 +26,21 @@ my $s = shared();
     is $good, 3, 'HTTP/1.0 with Connection: Keep-Alive is kept';
     $c->request('/index.html', version => '1.0');
     is $c->response(5)->{status}, 200, 'and then a request without it';
-    ok $c->eof_within(2), 'ends the connection';
+    ok $c->eof_within(5), 'ends the connection';
 }
 
 {
     my ($c) = conns($s, 1);
     $c->send("GET /index.html HTTP/1.0\r\n\r\n");
     is $c->response(5)->{status}, 200, 'no Host, no other field';
-    ok $c->eof_within(2), 'closed';
+    ok $c->eof_within(5), 'closed';
 }
 
 {
     my ($c) = conns($s, 1);
     $c->send("NONSENSE\r\n\r\n");
     is $c->response(5)->{status}, 400, 'a line that is no request';
-    ok $c->eof_within(2), 'ends the connection';
+    ok $c->eof_within(5), 'ends the connection';
 }
 
 done_testing;

@@ -28,7 +28,7 @@ my $s = shared();
     my $r = $c->response(5);
     is length $r->{body}, 100_000, 'the last response is whole';
     is $r->{headers}{connection}, 'close', 'which says that it is the last';
-    ok $c->eof_within(2), 'and the server closes';
+    ok $c->eof_within(5), 'and the server closes';
     ok !$c->error, 'without a reset' or diag $c->error;
 }
 
@@ -48,8 +48,8 @@ for my $n (4, 40) {
 
 {
     my ($c) = conns($s, 1);
-    $c->request('/probe/slowhead?ms=2000', version => '1.0');
-    ok wait_until(sub { $c->_fill(time); $c->buffered =~ /head\n/ }, 1.5), 'what a handler flushes arrives at once';
+    $c->request('/probe/slowhead?ms=4000', version => '1.0');
+    ok wait_until(sub { $c->_fill(time); $c->buffered =~ /head\n/ }, 3.5), 'what a handler flushes arrives at once';
     unlike $c->buffered, qr/body/, 'before the rest';
     like $c->response(5)->{body}, qr/^head\nbody\n$/, 'which follows';
 }

@@ -63,6 +63,7 @@ subtest 'busy and idle workers' => sub {
     ok wait_until(sub { $s->status->{Scoreboard} =~ /^(?=.{7}_|_)[_W]{8}\.*$/ }, 2), 'also in the scoreboard'    # none still closes
         or diag $s->status->{Scoreboard};
     ok wait_until { 1 == (() = $s->status->{Scoreboard} =~ /W/g) } 2;
+    $s->at_rest;    # what has been asked so far has been counted, too
     my $before = $s->status->{'Total Accesses'};
     $s->get('/') for 1 .. 10;
     # A request is counted when it is logged, which may be after its answer has arrived; each look is one as well.
@@ -76,16 +77,21 @@ subtest 'the table of processes' => sub {
     my $page = $s->get('/server-status')->{body};
     like $page, qr{<th rowspan="2">Slot</th>.*PID.*Stopping.*Connections.*Threads.*Async connections.*total.*accepting.*busy.*graceful.*idle.*writing.*keep-alive.*closing}s,
         'with its columns: this is an asynchronous MPM';
-    is_deeply [ sort { $a <=> $b } map { $_->{pid} } $s->processes ], [ $s->children ], 'a line for each child';
-    is_deeply [ map { $_->{slot} } $s->processes ], [ 0, 1 ], 'in slots 0 and 1';
-    is column($s, 'busy') + column($s, 'idle'), 8, 'with their threads';
-    is scalar(grep { $_->{stopping} eq 'no' && $_->{accepting} eq 'yes' } $s->processes), 2, 'not stopping, but accepting';
+    my @rows;
+    my $threads = sub { @rows = $s->processes; my $n = 0; $n += $_->{busy} + $_->{idle} for @rows; return $n };
+    ok wait_until(sub { $threads->() == 8 }, 5), 'with their threads';
+    is_deeply [ sort { $a <=> $b } map { $_->{pid} } @rows ], [ $s->children ], 'a line for each child';
+    is_deeply [ map { $_->{slot} } @rows ], [ 0, 1 ], 'in slots 0 and 1';
+    is scalar(grep { $_->{stopping} eq 'no' && $_->{accepting} eq 'yes' } @rows), 2, 'not stopping, but accepting';
 
     my $hold = $s->hold;
     my %old = map { $_ => 1 } $s->children;
     ok $s->graceful, 'graceful restart';
-    ok wait_until { 1 == grep { $old{ $_->{pid} } } $s->processes } 5;
-    my ($finishing, @other) = grep { $old{ $_->{pid} } } $s->processes;
+    my ($finishing, @other);
+    ok wait_until {
+        ($finishing, @other) = grep { $old{ $_->{pid} } } $s->processes;
+        $finishing && !@other && $finishing->{stopping} =~ /^yes/ && $finishing->{connections} == 1
+    } 5;
     is scalar(@other), 0, 'one old process is left' or return;
     is $finishing->{stopping}, 'yes (old gen)', 'Stopping: yes (old gen)';
     is $finishing->{accepting}, 'no', 'accepting: no';

@@ -46,7 +46,7 @@ says_as_stock('a child with as many connections as it takes', sub {
     for (1 .. 8) {    # one after the other, so that no worker is ever missing
         push @kept, $s->open_conn;
         $kept[-1]->request('/');
-        last unless $kept[-1]->response(1)->{status};
+        last unless $kept[-1]->response(3)->{status};
     }
     $s->log_like(qr/Too many open connections/, 5);
     my $said = messages($s, qr/not accepting/);

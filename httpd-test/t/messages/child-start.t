@@ -5,7 +5,7 @@ use warnings;
 use Test::More;
 use MPMTest::Messages qw(fail_calls faults heal_calls messages says_as_stock);
 use MPMTest::Server;
-use MPMTest::Test within => 60;
+use MPMTest::Test within => 120;
 
 plan skip_all => 'no C compiler' unless faults();
 
@@ -19,7 +19,7 @@ sub fails_at_start {
     my ($s, %calls) = @_;
     fail_calls(%calls);
     $s->start(answer => 0);
-    my $exit = $s->wait_exit(4);
+    my $exit = $s->wait_exit(15);
     heal_calls();
     return [ @{ messages($s, qr/AH0(?!0489|0490|2471)/) }, 'the server ends with ' . ($exit // 'nothing: it runs') ];
 }
@@ -53,7 +53,7 @@ sub replacement_fails {
     $s->clear_log_mark;
     fail_calls(%calls);
     kill KILL => $s->children;
-    my $exit = $s->wait_exit(6);
+    my $exit = $s->wait_exit(15);
     heal_calls();
     return [ @{ messages($s, qr/AH/) }, 'the server ends with ' . ($exit // 'nothing: it runs') ];
 }

@@ -5,7 +5,7 @@ use warnings;
 use Test::More;
 use MPMTest::Messages qw(fail_calls faults heal_calls messages says_as_stock);
 use MPMTest::Server qw(wait_until);
-use MPMTest::Test within => 60;
+use MPMTest::Test within => 120;
 
 plan skip_all => 'no C compiler' unless faults();
 
@@ -18,7 +18,7 @@ sub refused_start {
     my ($s, %o) = @_;
     fail_calls(%{ $o{calls} });
     my $pid = $s->start(answer => 0, args => $o{args});
-    my $exit = $s->wait_exit($o{args} ? 5 : 3);
+    my $exit = $s->wait_exit(15);
     wait_until { !$s->members } 2 if $o{args};
     heal_calls();
     my @console = map { s/^\[[^]]+\] \[mpm_\w+:(\w+)\] \[pid \d+(?::tid \d+)?\] /$1 /r } split /\n/, $s->console_text;

@@ -76,7 +76,8 @@ over_restarts($s, check => \&check, old_gone => 1,
 }
 
 {
-    my ($helper) = helpers();
+    my $helper;    # the former generation's may still be there
+    wait_until(sub { my @h = helpers(); $helper = $h[0]; @h == 1 }, 5);
     kill KILL => $helper;
     ok wait_until(sub { my @h = helpers(); @h == 1 && $h[0] != $helper }, 5), 'a killed helper is replaced';
     ok $s->log_like(qr/daemon process died, restarting/, 2), 'and the log says so';

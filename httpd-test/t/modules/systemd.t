@@ -43,7 +43,7 @@ like said(qr/MAINPID/, 5), qr/^RELOADING=1\nSTATUS=Reading.*^READY=1\nSTATUS=Con
 my @holds = $s->holds(3);
 for my $n (1 .. 3) {
     ok $s->graceful, "graceful restart $n";
-    my $text = said(qr/READY=1/, 5);
+    my $text = said(qr/READY=1\nSTATUS=Configuration loaded/, 10);    # the STATUS of every ten seconds says READY=1, too
     like $text, qr/^RELOADING=1\n.*^READY=1\nSTATUS=Configuration loaded/sm, 'reloading, then ready';
 }
 is scalar($s->release(@holds)), 3, 'requests of before are answered';

@@ -92,7 +92,7 @@ over_restarts($s, check => \&check, old_gone => 1,
 
 my $begin = time;
 $s->ends_well;
-cmp_ok time - $begin, '<', 5, sprintf 'its threads do not hold up the end: %.2f s', time - $begin;
+cmp_ok time - $begin, '<', 8, sprintf 'its threads do not hold up the end: %.2f s', time - $begin;
 undef $s;
 
 done_testing;

@@ -18,8 +18,8 @@ sub events {
     return grep { my $e = $_; !grep { $e->{$_} ne $want{$_} } keys %want } @events;
 }
 
-ok wait_until(sub { events('child_init') == 2 }, 10), 'child_init in two children';
-my @children = $s->children;
+my @children;    # those with threads, which they make after child_init
+ok wait_until(sub { events('child_init') == 2 && (@children = $s->children) == 2 }, 10), 'child_init in two children';
 is_deeply [sort map { $_->{by} } events('child_init', state => 0)], [sort @children], 'in state STARTING, in each child';
 is_deeply [map { $_->{euid} } events('child_init')], [($> || $s->uid($children[0])) x 2], 'with privileges dropped';
 is scalar events('pre_mpm', by => $parent), 1, 'pre_mpm once, in the parent';

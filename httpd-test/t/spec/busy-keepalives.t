@@ -51,7 +51,7 @@ my $before = $s->ticks($child);
 is scalar keys %{ close_times(2.5, @idle) }, 0, 'nobody is closed for that';
 cmp_ok $s->ticks($child) - $before, '<', 25, 'and the child sleeps';
 $_->request('/probe/sleep?ms=2500') for @idle[0 .. $THREADS - 1];
-is $next->response(6)->{status}, 200, 'workers that got busy only later: idle connections make room for who waits';
+is $next->response(15)->{status}, 200, 'workers that got busy only later: idle connections make room for who waits';
 $s->stop;
 undef $s;
 

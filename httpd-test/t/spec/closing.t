@@ -40,8 +40,8 @@ sub threads_of {
 }
 
 my @c = conns($s, $THREADS);
-$_->request('/probe/sleep?ms=300', headers => { Connection => 'close' }) for @c;
-$_->response(5) for @c;
+$_->request('/probe/sleep?ms=2000', headers => { Connection => 'close' }) for @c;
+$_->response(10) for @c;
 my $workers;
 ok wait_until(sub { $workers = threads_of('served'); keys %$workers == $THREADS }, 3),
     "$THREADS requests at a time, so many workers";

@@ -28,7 +28,7 @@ is scalar(grep { $_->{stopping} eq 'no' } $s->processes), 2, 'both serve';
 is $s->release($slow), 1, 'the slow request is answered';
 $slow->{conn}->close;
 ok wait_until(sub { !grep { $_ == $old } $s->children }, 10), 'and the old child is gone';
-ok $s->log_like(qr/Child \d quiescing/, 5), 'now one is too many' or diag $s->log_new;
+ok $s->log_like(qr/Child \d quiescing: pid (?!$old\b)/, 10), 'now one is too many' or diag $s->log_new;
 ok wait_until(sub { $s->children == 1 }, 10), 'and ends';
 is $s->get('/')->{status}, 200, 'the other serves';
 $s->ends_well;

@@ -69,9 +69,9 @@ takes(8, 'connections in lingering close do not count: 4 + 1 * 4 others',
         @closing = conns($s, 20);
         for my $c (@closing) {    # the client does not close
             $c->request('/probe/close');
-            $c->response(3)->{status} or last;
+            $c->response(10)->{status} or last;
         }
-        ok wait_until(sub { async($s)->{closing} == 20 }, 3), beyond('20 connections are in lingering close');
+        ok wait_until(sub { async($s)->{closing} == 20 }, 10), beyond('20 connections are in lingering close');
         return 0;
     });
 

@@ -17,7 +17,7 @@ sub after_large_requests {
     my $good = 0;
     for (1 .. 2) {
         my @c = conns($s, 4);
-        $_->request('/probe/sleep?ms=300', headers => { %large, Connection => 'close' }) for @c;
+        $_->request('/probe/sleep?ms=1500', headers => { %large, Connection => 'close' }) for @c;
         $good += grep { $_->response(10)->{status} == 200 } @c;
     }
     is $good, 8, "MaxMemFree $limit: large requests are answered";

@@ -11,8 +11,8 @@ my $s = probe_server(
         MaxSpareThreads => 100 },
 );
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
-my @children = $s->children;
-is scalar @children, 2, 'the parent has started two children';
+my @children;
+ok wait_until(sub { (@children = $s->children) == 2 }, 10), 'the parent has started two children';
 
 sub tasks { my ($pid) = @_; return grep { $_ != $pid } map {m{(\d+)$}} glob "/proc/$pid/task/*" }
 
@@ -25,7 +25,7 @@ is scalar tasks($s->pid), 0, 'the parent has one thread';
 
 # As many requests at once as there are workers: each has its own, in a place of its own in the scoreboard.
 my @c = conns($s, 2 * $WORKERS);
-$_->request('/probe/conn?ms=500') for @c;
+$_->request('/probe/conn?ms=2500') for @c;
 my %by;
 for my $f (map { fields($_->response(10)->{body}) } @c) { $by{ $f->{pid} }{ $f->{tid} } = $f->{thread_slot} }
 is_deeply [sort { $a <=> $b } keys %by], [@children], 'both children serve';
