@@ -8,7 +8,7 @@ use crate::conn::parking::SHORT_LINGER_US;
 use crate::conn::queues::Wait;
 use crate::conn::slot_handles::Running;
 use crate::host::clock;
-use crate::host::socket::Drained;
+use crate::host::socket::{Drained, Socket};
 use crate::policy::conn_state::{Interest, State};
 
 impl Worker {
@@ -17,31 +17,11 @@ impl Worker {
         let Some(socket) = conn.conn().socket() else {
             return self.close(conn);
         };
-        if !conn.linger_started() {
-            conn.set_state(State::Linger);
-            conn.begin_linger();
-            socket.set_timeout_us(match conn.expired() {
-                // It has not read for all of Timeout, or owes us nothing and we owe it nothing: no worker waits for it.
-                Some(Wait::Write | Wait::KeepAlive) => 0,
-                _ => SHORT_LINGER_US as i64,
-            });
-            if conn.expired() == Some(Wait::KeepAlive) {
-                conn.conn().ask_for_short_linger();
-            }
-            if conn.conn().start_lingering_close() {
-                conn.tell_suspended();
-                return self.close(conn);
-            }
-            socket.set_timeout_us(0);
-            socket.read_to_the_end();
-            conn.set_state(match conn.conn().wants_short_linger() {
-                true => State::LingerShort,
-                false => State::LingerNormal,
-            });
-            conn.reset_sense();
-            conn.set_lingering_since(clock::now_us());
-        }
-        match socket.drain() {
+        let drained = match conn.linger_started() {
+            false => begin(&conn, socket),
+            true => socket.drain(),
+        };
+        match drained {
             Drained::Closed => {
                 conn.tell_suspended();
                 self.close(conn);
@@ -55,4 +35,30 @@ impl Worker {
             }
         }
     }
+}
+
+/// Flushes, and ends our direction. What the peer has sent meanwhile is left to the pollset: mostly there is nothing yet.
+fn begin(conn: &Running, socket: Socket) -> Drained {
+    conn.set_state(State::Linger);
+    conn.begin_linger();
+    socket.set_timeout_us(match conn.expired() {
+        // It has not read for all of Timeout, or owes us nothing and we owe it nothing: no worker waits for it.
+        Some(Wait::Write | Wait::KeepAlive) => 0,
+        _ => SHORT_LINGER_US as i64,
+    });
+    if conn.expired() == Some(Wait::KeepAlive) {
+        conn.conn().ask_for_short_linger();
+    }
+    if conn.conn().start_lingering_close() {
+        return Drained::Closed;
+    }
+    socket.set_timeout_us(0);
+    socket.read_to_the_end();
+    conn.set_state(match conn.conn().wants_short_linger() {
+        true => State::LingerShort,
+        false => State::LingerNormal,
+    });
+    conn.reset_sense();
+    conn.set_lingering_since(clock::now_us());
+    Drained::WouldBlock
 }

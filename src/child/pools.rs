@@ -20,12 +20,15 @@ pub(super) struct Pools {
 
 impl Pools {
     /// Pools below `parent` for a child with `threads` workers. With a
-    /// MaxMemFree the administrator wants memory back: then only some are kept.
+    /// MaxMemFree, as it is by default, the administrator wants memory back:
+    /// then only some are kept. They cost little, as what is free in them goes with
+    /// the workers; with fewer, clients that come and go would
+    /// have the system map and unmap memory for most of them.
     pub(super) fn new(parent: Pool, threads: u32) -> Pools {
         let max_free = server::max_mem_free();
         let keep = match max_free {
             0 => usize::MAX,
-            _ => threads as usize * 3 / 4,
+            _ => threads as usize * 2,
         };
         Pools {
             parent,
