@@ -44,12 +44,13 @@ impl Worker {
         let handoff = &self.child.handoff;
         let mut found = Vec::new();
         let mut shift = Shift::default();
+        let mut served_us = None;
         loop {
             if !self.show_idle() {
-                return handoff.leave(self.index, shift.served_us());
+                return handoff.leave(self.index, served_us);
             }
             let tired = shift.is_over(clock::thread_cpu_us);
-            let mut next = handoff.next(self.index, shift.served_us(), tired);
+            let mut next = handoff.next(self.index, served_us, tired);
             while let Next::Poll(mut duty) = next {
                 duty.turn(&mut found);
                 shift.polled(clock::now_us(), found.len());
@@ -59,7 +60,7 @@ impl Worker {
                 Next::Item(work) => {
                     shift.begin(clock::now_us());
                     self.perform(work);
-                    shift.end(clock::now_us());
+                    served_us = shift.end(clock::now_us(), clock::thread_switches);
                 }
                 Next::Interrupted | Next::Poll(_) => {}
                 Next::Closed => return,

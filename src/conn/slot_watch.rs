@@ -215,7 +215,11 @@ mod tests {
         let name = watches.take(None);
         let watch = name.get();
         // The last of these turns it stays in.
-        let turns_out = || std::iter::repeat_with(|| watch.leaves()).take_while(|&out| out).count();
+        let turns_out = || {
+            std::iter::repeat_with(|| watch.leaves())
+                .take_while(|&out| out)
+                .count()
+        };
         assert_eq!(turns_out(), 0);
         for expected in [1, 1, 3, 7, 15, 31, 31] {
             watch.note_early();

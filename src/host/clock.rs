@@ -1,6 +1,8 @@
 //! The two clocks: monotonic for everything that waits, wall time only where
 //! httpd's interfaces take it.
 
+use crate::policy::shift::Switches;
+
 /// Microseconds of the monotonic clock. It does not jump when an
 /// administrator or NTP sets the time.
 #[must_use]
@@ -12,6 +14,24 @@ pub fn now_us() -> u64 {
 #[must_use]
 pub fn thread_cpu_us() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// How often this thread has lost its core. A system call; all zero where the system does not tell of a single thread.
+#[must_use]
+pub fn thread_switches() -> Switches {
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    {
+        // SAFETY: a structure of integers, for which all zeros are values.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: `usage` is a valid place for the result.
+        unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+        Switches {
+            voluntary: usage.ru_nvcsw as u64,
+            involuntary: usage.ru_nivcsw as u64,
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    Switches::default()
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

@@ -1,21 +1,37 @@
-//! When a worker has served for long enough, and another one is to take its place.
+//! A worker's time: what its items took, and when it has served for long enough and another one is to take its place.
 //!
 //! Who never sleeps keeps its core until the kernel's slice is over (4 ms where it ticks 250 times a second), and another process
 //! on that core keeps its clients waiting for as long. To sleep is better than sched_yield(2), which gives up the rest of the slice
-//! for good. But relief costs two switches, so a shift is worth several requests at least.
+//! for good. But relief costs two switches, so a shift is worth several requests at least. What counts for it is CPU time: a
+//! worker that was kept waiting for its core, or for something else, is not to be relieved for that.
 //!
-//! What counts is CPU time: a worker that was kept waiting for its core, or for something else, is not to be relieved for that. To
-//! read that clock is a system call, so it is read only when the other one says that a shift may be over.
+//! What an item takes tells how long those behind it would wait, and whether to wake another worker for them. Time in which the
+//! worker was kept from its core tells nothing of the kind. Where cores are scarce it would wake more workers, who make cores
+//! scarcer: twenty in one core's queue, each for a slice, keep a request waiting for a tenth of a second.
+//!
+//! The kernel's figures for both are system calls, so they are read only when the clock says that they matter.
 
 /// How much CPU time a shift has, in microseconds.
-const SHIFT_US: u64 = 400;
+const SHIFT_US: u64 = 300;
 
 /// How many items it has at least.
 const SHIFT_ITEMS: u32 = 12;
 
+/// An item that took longer than this, in microseconds, may have been kept from its core. Slices are longer by far.
+const SUSPECT_US: u64 = 200;
+
 /// What a poll takes that finds something at once, in microseconds, without the events themselves, which take up to one each. One
 /// that took longer has slept.
 const POLL_US: u64 = 10;
+
+/// How often a thread has lost its core so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Because it slept.
+    pub voluntary: u64,
+    /// Because another one was to have it.
+    pub involuntary: u64,
+}
 
 /// What a worker has done since it last rested. Times are in microseconds of the monotonic clock.
 #[derive(Debug, Default)]
@@ -29,36 +45,50 @@ pub struct Shift {
     look_at_us: u64,
     /// CPU time when the last shift was over.
     cpu_us: u64,
+    /// When they were last looked at.
+    switches: Switches,
+    /// How often it has slept since, other than in an item.
+    rests: u64,
 }
 
 impl Shift {
     /// An item is to be served.
     pub fn begin(&mut self, now_us: u64) {
-        if now_us - self.polled_us.max(self.ended_us) > SHIFT_US {
-            self.rested(now_us); // it has idled
+        let idled_us = now_us - self.polled_us.max(self.ended_us);
+        if idled_us > POLL_US {
+            self.rests += 1;
+        }
+        if idled_us > SHIFT_US {
+            self.begin_anew(now_us);
         }
         self.begun_us = now_us;
     }
 
     /// A poll has ended, with so many events.
     pub fn polled(&mut self, now_us: u64, found: usize) {
-        let took = now_us - self.polled_us.max(self.ended_us);
-        if took > POLL_US + found as u64 {
-            self.rested(now_us);
+        let took_us = now_us - self.polled_us.max(self.ended_us);
+        if took_us > POLL_US + found as u64 {
+            self.rests += 1;
+            self.begin_anew(now_us);
         }
         self.polled_us = now_us;
     }
 
-    /// The item has been served.
-    pub fn end(&mut self, now_us: u64) {
+    /// The item has been served: how long that took, if it is known. `switches` reads the thread's.
+    pub fn end(&mut self, now_us: u64, switches: impl FnOnce() -> Switches) -> Option<u64> {
         self.ended_us = now_us;
         self.items = self.items.saturating_add(1);
-    }
-
-    /// How long the last item took.
-    #[must_use]
-    pub fn served_us(&self) -> u64 {
-        self.ended_us - self.begun_us
+        let took_us = now_us - self.begun_us;
+        if took_us <= SUSPECT_US {
+            return Some(took_us);
+        }
+        let now = switches();
+        let before = std::mem::replace(&mut self.switches, now);
+        let rests = std::mem::take(&mut self.rests);
+        // Between the two readings there may be other items, but each of them was a short one.
+        let slept = now.voluntary - before.voluntary > rests;
+        let preempted = now.involuntary != before.involuntary;
+        (slept || !preempted).then_some(took_us)
     }
 
     /// Whether the shift is over, and the next one begins. `cpu_us` reads the thread's CPU time.
@@ -73,11 +103,11 @@ impl Shift {
             return false;
         }
         self.cpu_us = now_us;
-        self.rested(self.ended_us);
+        self.begin_anew(self.ended_us);
         true
     }
 
-    fn rested(&mut self, now_us: u64) {
+    fn begin_anew(&mut self, now_us: u64) {
         self.look_at_us = now_us + SHIFT_US;
         self.items = 0;
     }
@@ -113,7 +143,8 @@ mod tests {
             self.shift.begin(self.now_us);
             self.now_us += cpu_us + wait_us;
             self.cpu_us += cpu_us;
-            self.shift.end(self.now_us);
+            let took_us = self.shift.end(self.now_us, Switches::default);
+            assert_eq!(took_us, Some(cpu_us + wait_us));
             let reads = &mut self.reads;
             let cpu_us = self.cpu_us;
             self.shift.is_over(|| {
@@ -133,11 +164,11 @@ mod tests {
     fn a_shift_has_its_time_and_its_items() {
         // (CPU time of an item, waiting in it, items)
         let cases = [
-            (20, 0, 20),
-            (39, 0, 12),
+            (20, 0, 15),
+            (29, 0, 12),
             (200, 0, 12),
-            (20, 30, 20),
-            (10, 400, 40),
+            (20, 30, 15),
+            (10, 180, 30),
         ];
         for (cpu_us, wait_us, expected) in cases {
             let mut bench = Bench::new();
@@ -158,16 +189,16 @@ mod tests {
     #[test]
     fn a_rest_begins_it_anew() {
         let mut bench = Bench::new();
-        for _ in 0..19 {
+        for _ in 0..14 {
             assert!(!bench.serve(20, 0));
         }
         bench.now_us += POLL_US + 2;
         bench.shift.polled(bench.now_us, 1);
-        for _ in 0..19 {
+        for _ in 0..14 {
             assert!(!bench.serve(20, 0), "it has slept in a poll");
         }
         bench.now_us += SHIFT_US + 1;
-        for _ in 0..19 {
+        for _ in 0..14 {
             assert!(!bench.serve(20, 0), "it has idled");
         }
         bench.now_us += POLL_US;
@@ -184,5 +215,51 @@ mod tests {
             assert!(!bench.serve(20, 0));
         }
         assert_eq!(bench.reads, 0);
+    }
+    /// An item that takes so long, after the worker has idled for so long; and the thread's switches at its end.
+    fn serve(shift: &mut Shift, idle_us: u64, item_us: u64, switches: Switches) -> Option<u64> {
+        let begin_us = shift.ended_us + idle_us;
+        shift.begin(begin_us);
+        shift.end(begin_us + item_us, || switches)
+    }
+
+    fn switches(voluntary: u64, involuntary: u64) -> Switches {
+        Switches {
+            voluntary,
+            involuntary,
+        }
+    }
+
+    #[test]
+    fn time_without_a_core_is_not_what_an_item_takes() {
+        // (idle before it, the item, voluntary and involuntary switches since the last reading, whether its time counts)
+        let cases = [
+            (0, 200, (0, 1), true),   // too short to be looked at
+            (0, 5_000, (0, 0), true), // busy all the time
+            (0, 5_000, (0, 1), false),
+            (0, 5_000, (1, 0), true),   // it has slept
+            (0, 5_000, (1, 1), true),   // both
+            (50, 5_000, (1, 1), false), // it was the worker that slept
+            (50, 5_000, (2, 1), true),
+        ];
+        for (idle_us, item_us, (voluntary, involuntary), counts) in cases {
+            let mut shift = Shift::default();
+            let _ = serve(&mut shift, 1_000_000, 1_000, switches(7, 7));
+            let after = switches(7 + voluntary, 7 + involuntary);
+            let took_us = serve(&mut shift, idle_us, item_us, after);
+            assert_eq!(took_us.is_some(), counts, "{idle_us} {item_us} {after:?}");
+            assert!(took_us.is_none_or(|us| us == item_us));
+        }
+    }
+
+    #[test]
+    fn what_happened_before_a_reading_is_settled_with_it() {
+        let mut shift = Shift::default();
+        let _ = serve(&mut shift, 50, 1_000, switches(9, 9));
+        let _ = serve(&mut shift, 50, 20, switches(0, 0));
+        shift.polled(shift.ended_us + POLL_US + 2, 1);
+        // Three rests, each a switch: this item was preempted, and has not slept.
+        assert_eq!(serve(&mut shift, 100, 1_000, switches(12, 10)), None);
+        assert_eq!(serve(&mut shift, 0, 1_000, switches(13, 11)), Some(1_000));
     }
 }

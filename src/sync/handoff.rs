@@ -127,14 +127,14 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
 
     /// What `worker` is to do next: an interrupt first, else the oldest item, else the role; if there is none of them, the
     /// worker is idle and blocks, without a timeout. `served_us`: how long it took to serve the item that the last call gave, if
-    /// it gave one. `tired`: the worker has had its core for long, and idles if another one can take its place.
+    /// it gave one and that is known. `tired`: the worker has had its core for long, and idles if another one can take its place.
     ///
     /// Each index is used by one thread at a time, until it calls [`Handoff::leave`].
     ///
     /// # Panics
     ///
     /// If `worker` is not one of the indexes the hand-off was made for.
-    pub fn next(&self, worker: usize, served_us: u64, tired: bool) -> Next<T, R> {
+    pub fn next(&self, worker: usize, served_us: Option<u64>, tired: bool) -> Next<T, R> {
         let mut roster = lock(&self.roster);
         let (next, wakes) = roster.step(worker, served_us, tired);
         self.let_go(roster, wakes);
@@ -150,7 +150,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
     }
 
     /// `worker` doesn't come back, after an item or an interrupt. Its index may be used again.
-    pub fn leave(&self, worker: usize, served_us: u64) {
+    pub fn leave(&self, worker: usize, served_us: Option<u64>) {
         let mut roster = lock(&self.roster);
         let wakes = roster.leave(worker, served_us);
         self.let_go(roster, wakes);
@@ -161,7 +161,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         loop {
             self.beds[worker].park();
             let mut roster = lock(&self.roster);
-            let (next, wakes) = roster.step(worker, 0, false);
+            let (next, wakes) = roster.step(worker, None, false);
             self.let_go(roster, wakes);
             if let Some(next) = next {
                 return next;

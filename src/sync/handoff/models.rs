@@ -143,7 +143,7 @@ impl Scene {
     /// The same for one that may be tired.
     fn next_as(&self, worker: usize, tired: bool) -> Next<usize, Role> {
         let mut found = Vec::new();
-        let mut next = self.h.next(worker, 0, tired);
+        let mut next = self.h.next(worker, None, tired);
         while let Next::Poll(role) = next {
             role.poll(&self.kernel, &mut found);
             next = self.h.next_after_poll(worker, role, &mut found);

@@ -28,6 +28,10 @@ enum Place {
     Away,
     /// Busy with an item.
     Serving,
+    /// The same, and the guard has seen it.
+    Seen,
+    /// The same, and the guard has seen it twice: nobody knows when it comes back.
+    Stuck,
     /// Has the role.
     Polling,
     /// On the idle stack. Leaving it is what entitles, and obliges, to one wake-up.
@@ -72,7 +76,7 @@ pub(super) struct Roster<T, R> {
     seats: Box<[Seat]>,
     /// How many seats are `Called`.
     called: usize,
-    /// How many seats are `Serving`.
+    /// How many seats are `Serving` or `Seen`.
     active: usize,
     /// The role, if nobody has it.
     role: Option<R>,
@@ -221,7 +225,7 @@ impl<T, R> Roster<T, R> {
     pub(super) fn step(
         &mut self,
         worker: usize,
-        served_us: u64,
+        served_us: Option<u64>,
         tired: bool,
     ) -> (Option<Next<T, R>>, Wakes) {
         self.arrive(worker, served_us);
@@ -233,21 +237,23 @@ impl<T, R> Roster<T, R> {
     }
 
     /// `worker` has the lock, and does not come back.
-    pub(super) fn leave(&mut self, worker: usize, served_us: u64) -> Wakes {
+    pub(super) fn leave(&mut self, worker: usize, served_us: Option<u64>) -> Wakes {
         self.arrive(worker, served_us);
         self.seats[worker].interrupted = false;
         self.call_if_short()
     }
 
     /// `worker` is where it is seen: neither busy nor on the way any more.
-    fn arrive(&mut self, worker: usize, served_us: u64) {
+    fn arrive(&mut self, worker: usize, served_us: Option<u64>) {
         let seat = &mut self.seats[worker];
         match std::mem::replace(&mut seat.place, Place::Away) {
             Place::Away => {}
             Place::Called => self.called -= 1,
-            Place::Serving => {
-                self.active -= 1;
-                self.pace.note(served_us);
+            place @ (Place::Serving | Place::Seen | Place::Stuck) => {
+                self.active -= usize::from(place != Place::Stuck);
+                if let Some(us) = served_us {
+                    self.pace.note(us);
+                }
                 self.served = self.served.wrapping_add(1);
             }
             place @ (Place::Idle | Place::Polling) => {
@@ -402,6 +408,7 @@ impl<T, R> Roster<T, R> {
         if self.closed {
             return (Guard::Closed, nothing);
         }
+        self.look_around();
         let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
         let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
         // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
@@ -427,6 +434,20 @@ impl<T, R> Roster<T, R> {
                 (Guard::Poll(role), nothing)
             }
             None => (Guard::Tick, nothing),
+        }
+    }
+
+    /// Who is busy with the same item for more than a tick is not counted on any more.
+    fn look_around(&mut self) {
+        for seat in &mut self.seats {
+            match seat.place {
+                Place::Serving => seat.place = Place::Seen,
+                Place::Seen => {
+                    seat.place = Place::Stuck;
+                    self.active -= 1;
+                }
+                _ => {}
+            }
         }
     }
 

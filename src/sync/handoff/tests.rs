@@ -30,7 +30,7 @@ fn settle(ready: impl Fn() -> bool) {
 fn serve(handoff: &Handoff<usize>, worker: usize) -> Vec<usize> {
     let mut served = Vec::new();
     loop {
-        match handoff.next(worker, 0, false) {
+        match handoff.next(worker, None, false) {
             Next::Item(item) => served.push(item),
             Next::Interrupted | Next::Poll(()) => {}
             Next::Closed => return served,
@@ -46,15 +46,15 @@ fn one_thread_sees_a_queue() {
         assert_eq!(handoff.submit(item), Ok(()));
     }
     assert_eq!((handoff.idle(), handoff.queued()), (0, 3));
-    assert_eq!(handoff.next(0, 0, false), Next::Item(0));
+    assert_eq!(handoff.next(0, None, false), Next::Item(0));
     handoff.interrupt_all();
-    assert_eq!(handoff.next(0, 0, false), Next::Interrupted);
+    assert_eq!(handoff.next(0, None, false), Next::Interrupted);
     handoff.close();
     assert_eq!(handoff.submit(9), Err(9));
-    assert_eq!(handoff.next(0, 0, false), Next::Item(1));
-    assert_eq!(handoff.next(0, 0, false), Next::Item(2));
-    assert_eq!(handoff.next(0, 0, false), Next::Closed);
-    assert_eq!(handoff.next(0, 0, false), Next::Closed);
+    assert_eq!(handoff.next(0, None, false), Next::Item(1));
+    assert_eq!(handoff.next(0, None, false), Next::Item(2));
+    assert_eq!(handoff.next(0, None, false), Next::Closed);
+    assert_eq!(handoff.next(0, None, false), Next::Closed);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn one_at_a_time_wakes_one_worker_at_a_time() {
         for worker in 0..4 {
             let (handoff, done) = (&handoff, &done);
             scope.spawn(move || loop {
-                match handoff.next(worker, 0, false) {
+                match handoff.next(worker, None, false) {
                     Next::Item(item) => done.store(item, Ordering::Release),
                     Next::Interrupted | Next::Poll(()) => panic!("nobody interrupted"),
                     Next::Closed => break,
@@ -174,7 +174,7 @@ fn the_most_recently_idled_worker_serves() {
         for worker in 0..3 {
             let (handoff, said) = (&handoff, said.clone());
             scope.spawn(move || loop {
-                match handoff.next(worker, 0, false) {
+                match handoff.next(worker, None, false) {
                     Next::Item(()) => said.send(worker).expect("the test listens"),
                     Next::Interrupted | Next::Poll(()) => {}
                     Next::Closed => break,
@@ -201,7 +201,7 @@ fn idle_counts_down_as_items_are_spoken_for() {
         for worker in 0..2 {
             let (handoff, gate) = (&handoff, &gate);
             scope.spawn(move || {
-                while let Next::Item(()) = handoff.next(worker, 0, false) {
+                while let Next::Item(()) = handoff.next(worker, None, false) {
                     // Busy until the test says otherwise.
                     gate.lock().expect("gate").recv().expect("the test speaks");
                 }
@@ -253,7 +253,7 @@ fn what_is_left_is_dropped_with_it() {
     for _ in 0..3 {
         assert!(handoff.submit(std::sync::Arc::clone(&witness)).is_ok());
     }
-    drop(handoff.next(0, 0, false));
+    drop(handoff.next(0, None, false));
     drop(handoff);
     assert_eq!(std::sync::Arc::strong_count(&witness), 1);
 }

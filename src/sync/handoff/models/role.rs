@@ -172,7 +172,7 @@ fn the_guard_gives_the_role_to_a_worker_that_idles() {
         let w = s.spawn(|s| {
             assert_eq!(s.next(0), Next::Item(1));
             s.kernel.await_polls(2);
-            assert_eq!(s.h.next(0, 0, false), Next::Poll(Role));
+            assert_eq!(s.h.next(0, None, false), Next::Poll(Role));
         });
         let guard = s.spawn(|s| s.guard());
         w.join().expect("worker");
@@ -258,7 +258,7 @@ fn watch_against_going_idle() {
     loom::model(|| {
         let s = Scene::new(2);
         let poller = s.spawn(|s| {
-            let Next::Poll(role) = s.h.next(0, 0, false) else {
+            let Next::Poll(role) = s.h.next(0, None, false) else {
                 panic!("the role is free");
             };
             s.h.set_idle_watch(true);
@@ -271,7 +271,7 @@ fn watch_against_going_idle() {
             assert_eq!(s.h.next_after_poll(0, role, &mut found), Next::Closed);
         });
         s.kernel_role_is_taken();
-        assert_eq!(s.h.next(1, 0, false), Next::Closed);
+        assert_eq!(s.h.next(1, None, false), Next::Closed);
         poller.join().expect("poller");
     });
 }

@@ -43,7 +43,7 @@ fn poll() -> Option<Next<char, &'static str>> {
 }
 
 fn come(roster: &mut Small, worker: usize) -> Step {
-    let step = roster.step(worker, 20, false);
+    let step = roster.step(worker, Some(20), false);
     assert_eq!(roster.fault(), None);
     step
 }
@@ -110,7 +110,7 @@ fn a_few_short_ones_are_served_by_the_one_who_found_them() {
 fn while_items_are_slow_the_role_does_not_wait() {
     let mut r = at_rest(3);
     let _ = polled(&mut r, 0, "a");
-    let (next, _) = r.step(0, 5_000, false);
+    let (next, _) = r.step(0, Some(5_000), false);
     assert_eq!(next, poll());
     let (next, wakes) = polled(&mut r, 0, "a");
     assert_eq!((next, wakes.call), (item('a'), Some(2)));
@@ -118,13 +118,30 @@ fn while_items_are_slow_the_role_does_not_wait() {
 }
 
 #[test]
+fn who_is_stuck_is_not_counted_on() {
+    let mut r = at_rest(4);
+    for _ in 0..1000 {
+        let _ = polled(&mut r, 0, "a");
+        assert_eq!(r.step(0, Some(150), false).0, poll());
+    }
+    assert_eq!(polled(&mut r, 0, "a"), (item('a'), quiet()));
+    assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
+    assert_eq!(r.guard(), (Guard::Tick, call(3)));
+    assert_eq!(come(&mut r, 3), (poll(), quiet()));
+    // One more and the role would wait 300 us for worker 3, and 150 us each if worker 0 came back.
+    assert_eq!(polled(&mut r, 3, "bc"), (item('b'), call(2)));
+    assert_eq!(r.step(0, Some(9_000), false).0, item('c'));
+    assert_eq!(r.active, 2, "it is back");
+}
+
+#[test]
 fn what_is_slow_calls_one_worker_at_a_time() {
     let mut r = at_rest(4);
     let _ = polled(&mut r, 0, "a");
-    assert_eq!(r.step(0, 5_000, false).0, poll());
+    assert_eq!(r.step(0, Some(5_000), false).0, poll());
     let (next, wakes) = polled(&mut r, 0, "abc");
     assert_eq!((next, wakes.call), (item('a'), Some(3)));
-    assert_eq!(r.step(0, 5_000, false), (item('b'), quiet()));
+    assert_eq!(r.step(0, Some(5_000), false), (item('b'), quiet()));
     assert_eq!(come(&mut r, 3), (item('c'), call(2)), "in its turn");
 }
 
@@ -184,9 +201,9 @@ fn who_was_called_in_vain_is_on_the_way_for_the_next_item() {
 fn a_tired_worker_is_relieved_by_another() {
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
-    assert_eq!(r.step(0, 20, true), (None, call(1)));
+    assert_eq!(r.step(0, Some(20), true), (None, call(1)));
     assert_eq!(come(&mut r, 1).0, item('b'));
-    assert_eq!(r.step(1, 20, true), (None, call(0)), "the role waits");
+    assert_eq!(r.step(1, Some(20), true), (None, call(0)), "the role waits");
     assert_eq!(come(&mut r, 0).0, poll());
     assert_eq!(r.guard().0, Guard::Tick);
     assert_eq!(r.guard().0, Guard::Rest);
@@ -196,11 +213,11 @@ fn a_tired_worker_is_relieved_by_another() {
 fn a_tired_worker_goes_on_without_relief_or_with_an_interrupt() {
     let mut r = at_rest(1);
     assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
-    assert_eq!(r.step(0, 20, true).0, item('b'));
+    assert_eq!(r.step(0, Some(20), true).0, item('b'));
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
     r.seats[0].interrupted = true;
-    assert_eq!(r.step(0, 20, true).0, Some(Next::Interrupted));
+    assert_eq!(r.step(0, Some(20), true).0, Some(Next::Interrupted));
 }
 
 #[test]
@@ -208,14 +225,14 @@ fn a_tired_worker_calls_nobody_for_nothing_and_goes_on_after_a_close() {
     let mut r = at_rest(3);
     assert_eq!(r.submit('a'), Ok(armed(call(2))));
     assert_eq!(come(&mut r, 2).0, item('a'));
-    assert_eq!(r.step(2, 20, true), (None, quiet()));
+    assert_eq!(r.step(2, Some(20), true), (None, quiet()));
 
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
     assert_eq!(r.submit('c'), Ok(call(1)));
     let _ = r.close();
     // Nobody would wake it if it idled now, although the other is on its way.
-    assert_eq!(r.step(0, 20, true).0, item('b'));
+    assert_eq!(r.step(0, Some(20), true).0, item('b'));
 }
 
 #[test]
@@ -296,7 +313,7 @@ fn the_guard_polls_also_when_workers_find_items_all_the_time() {
 fn a_worker_that_leaves_is_not_at_work_any_more() {
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "a").0, item('a'));
-    assert_eq!(r.leave(0, 20), call(1), "it might have polled");
+    assert_eq!(r.leave(0, Some(20)), call(1), "it might have polled");
     assert_eq!(r.active, 0);
     assert_eq!(come(&mut r, 1).0, poll());
     assert_eq!(r.guard().0, Guard::Tick, "an item was served");
@@ -404,5 +421,5 @@ fn a_tired_worker_that_idles_answers_the_watch() {
     assert_eq!(come(&mut r, 2).0, item('a'));
     assert_eq!(r.submit('b'), Ok(call(1)));
     r.watch(true);
-    assert_eq!(r.step(2, 20, true), (None, ring()));
+    assert_eq!(r.step(2, Some(20), true), (None, ring()));
 }

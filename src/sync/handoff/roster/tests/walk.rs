@@ -134,7 +134,7 @@ fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
             }
             let was_called = std::mem::take(&mut out.asleep[worker]);
             out.token[worker] = false;
-            let step = roster.step(worker, 20, tired && !was_called);
+            let step = roster.step(worker, Some(20), tired && !was_called);
             out.take(worker, step);
         }
     }
@@ -146,7 +146,10 @@ fn check(roster: &Roster<u32, ()>, out: &Outside) {
     let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
     assert_eq!(
         (roster.called, roster.active),
-        (count(Place::Called), count(Place::Serving))
+        (
+            count(Place::Called),
+            count(Place::Serving) + count(Place::Seen)
+        )
     );
     assert_eq!(
         usize::from(matches!(roster.holder, Holder::Worker(_))),
