@@ -56,5 +56,7 @@ CASES = (
          without=("prefork", NGINX)),
     Case("profile-64", "where the CPU time of a request goes, 64 keep-alive clients", kind="profile",
          without=("prefork", NGINX)),
+    Case("profile-h2c", "where the CPU time of a request goes, h2c, 20 x 10", kind="profile", clients=20, streams=10,
+         port="h2", without=("prefork", NGINX)),
 )
 BY_NAME = {case.name: case for case in CASES}

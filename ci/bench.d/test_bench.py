@@ -8,6 +8,7 @@ import calls
 import cases
 import load
 import proc
+import profile_cpu
 import rounds
 import server
 import stats
@@ -44,6 +45,49 @@ traffic: 1.62MB (1698700) total, 301.50KB (308736) headers (space savings 90.00%
                      min         max         mean         sd        +/- sd
 time for request:      512us     68.24ms     15.44ms      8.91ms    69.11%
 """
+
+
+SAMPLES = """
+	ffffffff81 tcp_sendmsg ([kernel.kallsyms])
+	ffffffff82 do_writev ([kernel.kallsyms])
+	ffffffff83 do_syscall_64 ([kernel.kallsyms])
+	     1019b3 writev (/usr/lib/x86_64-linux-gnu/libc.so.6)
+
+	ffffffff81 finish_task_switch ([kernel.kallsyms])
+	ffffffff82 schedule ([kernel.kallsyms])
+	ffffffff83 __x64_sys_futex ([kernel.kallsyms])
+
+	ffffffff81 schedule ([kernel.kallsyms])
+	ffffffff82 exit_to_user_mode_loop ([kernel.kallsyms])
+	ffffffff83 do_syscall_64 ([kernel.kallsyms])
+
+	ffffffff81 do_syscall_64 ([kernel.kallsyms])
+	ffffffff82 entry_SYSCALL_64_after_hwframe ([kernel.kallsyms])
+
+	ffffffff81 handle_softirqs ([kernel.kallsyms])
+	ffffffff82 asm_sysvec_apic_timer_interrupt ([kernel.kallsyms])
+	      27599 turn (/usr/lib/apache2/modules/mod_mpm_rust_event.so)
+
+	      27599 turn (/tmp/mod_mpm_rust_event.so)
+
+	      5e4ed ap_core_output_filter (/usr/sbin/apache2)
+
+	      22ac1 apr_pool_create_ex (/usr/lib/x86_64-linux-gnu/libapr-1.so.0.7.2)
+
+	          0 [unknown] ([unknown])
+"""
+
+
+class Profile(unittest.TestCase):
+    def test_each_sample_has_one_place(self):
+        found = {where: round(share * 9) for where, share in profile_cpu.shares(SAMPLES).items() if share}
+        wanted = ("writev", "futex", profile_cpu.ON_RETURN, profile_cpu.BORDER, profile_cpu.INTERRUPT, "MPM", "httpd", "APR",
+                  profile_cpu.ELSEWHERE)
+        self.assertEqual(found, dict.fromkeys(wanted, 1))
+
+    def test_no_samples(self):
+        with self.assertRaises(profile_cpu.ProfileError):
+            profile_cpu.shares("")
 
 
 class Load(unittest.TestCase):
