@@ -201,8 +201,8 @@ mod tests {
         for _ in 0..14 {
             assert!(!bench.serve(20, 0), "it has idled");
         }
-        bench.now_us += POLL_US;
-        bench.shift.polled(bench.now_us, 1);
+        bench.now_us += POLL_US + 20;
+        bench.shift.polled(bench.now_us, 20);
         assert!(bench.serve(20, 0), "a poll that finds something is no rest");
     }
 

@@ -126,6 +126,7 @@ fn who_is_stuck_is_not_counted_on() {
     }
     assert_eq!(polled(&mut r, 0, "a"), (item('a'), quiet()));
     assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
+    assert_eq!(r.active, 1, "it may have begun just now");
     assert_eq!(r.guard(), (Guard::Tick, call(3)));
     assert_eq!(come(&mut r, 3), (poll(), quiet()));
     // One more and the role would wait 300 us for worker 3, and 150 us each if worker 0 came back.
