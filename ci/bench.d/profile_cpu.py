@@ -59,7 +59,7 @@ def shares(text):
 
 def available():
     """Whether perf can sample here."""
-    return bool(run.output(["perf", "record", "-q", "-g", "-o", "/dev/null", "true"], None) is not None)
+    return run.output(["perf", "record", "-q", "-g", "-o", "/dev/null", "true"], None) is not None
 
 
 class Recorder:
@@ -82,9 +82,11 @@ class Recorder:
             if kind is None:
                 self.child.send_signal(signal.SIGINT)
                 self.child.wait(PATIENCE)
-                done = subprocess.run(["perf", "script", "-i", self.file, "-F", "ip,sym,dso"], capture_output=True,
+                done = subprocess.run(["perf", "script", "--no-inline", "-i", self.file, "-F", "ip,sym,dso"], capture_output=True,
                                       text=True, errors="replace", timeout=PATIENCE, check=False)
                 self.shares = shares(done.stdout)
+        except subprocess.TimeoutExpired as error:
+            raise ProfileError(str(error)) from None
         finally:
             run.kill(self.child)
             os.unlink(self.file)

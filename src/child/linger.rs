@@ -37,8 +37,10 @@ impl Worker {
     }
 }
 
-/// Flushes, and ends our direction. What the peer has sent meanwhile is left to the pollset: mostly there is nothing yet.
+/// Flushes, ends our direction, and reads what has come meanwhile. But who has just got a response has hardly seen the end of
+/// it: that is left to the pollset.
 fn begin(conn: &Running, socket: Socket) -> Drained {
+    let answered = conn.state() == Some(State::WriteCompletion);
     conn.set_state(State::Linger);
     conn.begin_linger();
     socket.set_timeout_us(match conn.expired() {
@@ -60,5 +62,8 @@ fn begin(conn: &Running, socket: Socket) -> Drained {
     });
     conn.reset_sense();
     conn.set_lingering_since(clock::now_us());
-    Drained::WouldBlock
+    match answered {
+        true => Drained::WouldBlock,
+        false => socket.drain(),
+    }
 }

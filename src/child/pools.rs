@@ -21,14 +21,14 @@ pub(super) struct Pools {
 impl Pools {
     /// Pools below `parent` for a child with `threads` workers. With a
     /// MaxMemFree, as it is by default, the administrator wants memory back:
-    /// then only some are kept. They cost little, as what is free in them goes with
-    /// the workers; with fewer, clients that come and go would
-    /// have the system map and unmap memory for most of them.
+    /// then one is kept for each worker, so that clients that come and go don't have the
+    /// system map and unmap memory for each of them. A spare one holds what its last connection
+    /// had for good, up to MaxMemFree; what its requests have freed has gone with the workers.
     pub(super) fn new(parent: Pool, threads: u32) -> Pools {
         let max_free = server::max_mem_free();
         let keep = match max_free {
             0 => usize::MAX,
-            _ => threads as usize * 2,
+            _ => threads as usize,
         };
         Pools {
             parent,

@@ -184,10 +184,7 @@ impl Worker {
             drain_open,
         });
         match next {
-            AfterFlush::Linger => {
-                conn.set_state(State::Linger);
-                Step::Linger(conn)
-            }
+            AfterFlush::Linger => Step::Linger(conn),
             AfterFlush::ParkWrite => {
                 self.park(conn, Wait::Write, Interest::Write);
                 Step::Given

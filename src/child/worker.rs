@@ -50,7 +50,7 @@ impl Worker {
                 return handoff.leave(self.index, served_us);
             }
             let tired = shift.is_over(clock::thread_cpu_us);
-            let mut next = handoff.next(self.index, served_us, tired);
+            let mut next = handoff.next(self.index, served_us.take(), tired);
             while let Next::Poll(mut duty) = next {
                 duty.turn(&mut found);
                 shift.polled(clock::now_us(), found.len());
@@ -58,9 +58,9 @@ impl Worker {
             }
             match next {
                 Next::Item(work) => {
-                    shift.begin(clock::now_us());
+                    shift.begin(clock::now_us(), clock::thread_usage);
                     self.perform(work);
-                    served_us = shift.end(clock::now_us(), clock::thread_switches);
+                    served_us = shift.end(clock::now_us(), clock::thread_usage);
                 }
                 Next::Interrupted | Next::Poll(_) => {}
                 Next::Closed => return,

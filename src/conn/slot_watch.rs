@@ -2,7 +2,7 @@
 //!
 //! A connection stays in the pollset while a worker serves it: taking it out for each request and putting it back would be two
 //! system calls. Mostly the next event comes when it is parked again. One that comes earlier finds a connection that isn't
-//! parked: then it is taken out, and as such a connection may well do it again (HTTP/2), at each of its next turns, too.
+//! parked: then it is taken out for that turn, and, as some do it all the time (HTTP/2), for more turns each time that it is early again.
 //!
 //! Or it finds one that was parked while the poll went on: a worker has read meanwhile what the event tells of. So an event counts only
 //! for a connection that was parked before the poll began. If there is something to read after all, the next poll tells.

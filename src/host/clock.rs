@@ -1,7 +1,7 @@
-//! The two clocks: monotonic for everything that waits, wall time only where
-//! httpd's interfaces take it.
+//! Clocks: monotonic time for everything that waits, and what a thread has used of its core. Wall time is only where httpd's
+//! interfaces take it, not here.
 
-use crate::policy::shift::Switches;
+use crate::policy::shift::Usage;
 
 /// Microseconds of the monotonic clock. It does not jump when an
 /// administrator or NTP sets the time.
@@ -16,22 +16,29 @@ pub fn thread_cpu_us() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// How often this thread has lost its core. A system call; all zero where the system does not tell of a single thread.
+/// What the kernel knows of this thread. Two system calls; no switches where the system does not tell of a single thread.
 #[must_use]
-pub fn thread_switches() -> Switches {
-    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-    {
-        // SAFETY: a structure of integers, for which all zeros are values.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: `usage` is a valid place for the result.
-        unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
-        Switches {
-            voluntary: usage.ru_nvcsw as u64,
-            involuntary: usage.ru_nivcsw as u64,
-        }
+pub fn thread_usage() -> Usage {
+    let (voluntary, involuntary) = thread_switches();
+    Usage {
+        cpu_us: thread_cpu_us(),
+        voluntary,
+        involuntary,
     }
-    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-    Switches::default()
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+fn thread_switches() -> (u64, u64) {
+    // SAFETY: a structure of integers, for which all zeros are values.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid place for the result.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+    (usage.ru_nvcsw as u64, usage.ru_nivcsw as u64)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+fn thread_switches() -> (u64, u64) {
+    (0, 0)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

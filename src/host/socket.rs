@@ -12,7 +12,7 @@ pub struct Socket(NonNull<sys::apr_socket_t>);
 // the owner of the connection guarantees.
 unsafe impl Send for Socket {}
 
-/// What a read that may not wait found.
+/// What is known of the peer's end without waiting.
 pub enum Drained {
     /// Enough for now: come back when readable.
     WouldBlock,

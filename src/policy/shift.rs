@@ -24,42 +24,43 @@ const SUSPECT_US: u64 = 200;
 /// that took longer has slept.
 const POLL_US: u64 = 10;
 
-/// How often a thread has lost its core so far.
+/// What the kernel knows of a thread so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Switches {
-    /// Because it slept.
+pub struct Usage {
+    /// CPU time, in microseconds.
+    pub cpu_us: u64,
+    /// How often it has lost its core because it slept,
     pub voluntary: u64,
-    /// Because another one was to have it.
+    /// and because another one was to have it.
     pub involuntary: u64,
 }
 
-/// What a worker has done since it last rested. Times are in microseconds of the monotonic clock.
+/// What a worker has done. Times are in microseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub struct Shift {
     begun_us: u64,
     ended_us: u64,
     polled_us: u64,
-    /// How many items it has served in this shift.
+    /// How many items it has served since it last rested.
     items: u32,
     /// Before this, the shift can't be over.
     look_at_us: u64,
-    /// CPU time when the last shift was over.
-    cpu_us: u64,
-    /// When they were last looked at.
-    switches: Switches,
-    /// How often it has slept since, other than in an item.
-    rests: u64,
+    /// CPU time when the shift began, if it is known.
+    cpu_us: Option<u64>,
+    /// The last reading, and when that was; `None`: it may have slept since, other than in an item.
+    usage: Option<(u64, Usage)>,
 }
 
 impl Shift {
     /// An item is to be served.
-    pub fn begin(&mut self, now_us: u64) {
+    pub fn begin(&mut self, now_us: u64, read: impl FnOnce() -> Usage) {
         let idled_us = now_us - self.polled_us.max(self.ended_us);
         if idled_us > POLL_US {
-            self.rests += 1;
-        }
-        if idled_us > SHIFT_US {
-            self.begin_anew(now_us);
+            let usage = read();
+            self.usage = Some((now_us, usage));
+            if idled_us > SHIFT_US {
+                self.begin_anew(now_us, Some(usage.cpu_us));
+            }
         }
         self.begun_us = now_us;
     }
@@ -68,27 +69,34 @@ impl Shift {
     pub fn polled(&mut self, now_us: u64, found: usize) {
         let took_us = now_us - self.polled_us.max(self.ended_us);
         if took_us > POLL_US + found as u64 {
-            self.rests += 1;
-            self.begin_anew(now_us);
+            // With one client that is so each time: no reason for a system call.
+            self.usage = None;
+            self.begin_anew(now_us, None);
         }
         self.polled_us = now_us;
     }
 
-    /// The item has been served: how long that took, if it is known. `switches` reads the thread's.
-    pub fn end(&mut self, now_us: u64, switches: impl FnOnce() -> Switches) -> Option<u64> {
+    /// The item has been served: how long that took, if it is known.
+    pub fn end(&mut self, now_us: u64, read: impl FnOnce() -> Usage) -> Option<u64> {
         self.ended_us = now_us;
-        self.items = self.items.saturating_add(1);
+        self.items += 1;
         let took_us = now_us - self.begun_us;
         if took_us <= SUSPECT_US {
             return Some(took_us);
         }
-        let now = switches();
-        let before = std::mem::replace(&mut self.switches, now);
-        let rests = std::mem::take(&mut self.rests);
-        // Between the two readings there may be other items, but each of them was a short one.
-        let slept = now.voluntary - before.voluntary > rests;
+        let now = read();
+        let Some((at_us, before)) = self.usage.replace((now_us, now)) else {
+            return Some(took_us);
+        };
+        let slept = now.voluntary != before.voluntary;
         let preempted = now.involuntary != before.involuntary;
-        (slept || !preempted).then_some(took_us)
+        if slept || !preempted {
+            return Some(took_us);
+        }
+        // It has used its core for so long at least: before the item, for no longer than it could.
+        let elsewhere_us = self.begun_us.saturating_sub(at_us);
+        let used_us = (now.cpu_us - before.cpu_us).saturating_sub(elsewhere_us);
+        (used_us > SUSPECT_US).then_some(used_us)
     }
 
     /// Whether the shift is over, and the next one begins. `cpu_us` reads the thread's CPU time.
@@ -97,19 +105,19 @@ impl Shift {
             return false;
         }
         let now_us = cpu_us();
-        let worked_us = now_us - self.cpu_us;
+        let worked_us = now_us - *self.cpu_us.get_or_insert(now_us);
         if worked_us < SHIFT_US {
             self.look_at_us = self.ended_us + (SHIFT_US - worked_us);
             return false;
         }
-        self.cpu_us = now_us;
-        self.begin_anew(self.ended_us);
+        self.begin_anew(self.ended_us, Some(now_us));
         true
     }
 
-    fn begin_anew(&mut self, now_us: u64) {
+    fn begin_anew(&mut self, now_us: u64, cpu_us: Option<u64>) {
         self.look_at_us = now_us + SHIFT_US;
         self.items = 0;
+        self.cpu_us = cpu_us;
     }
 }
 
@@ -117,40 +125,57 @@ impl Shift {
 mod tests {
     use super::*;
 
-    /// Serves items of `cpu_us`, each after waiting for `wait_us`, and returns how many it took to the end of the shift.
+    /// A worker and its clocks.
+    #[derive(Default)]
     struct Bench {
         shift: Shift,
         now_us: u64,
-        cpu_us: u64,
+        usage: Usage,
         reads: u32,
     }
 
     impl Bench {
+        /// Nothing is due: the worker idles for a second.
         fn new() -> Bench {
-            let mut bench = Bench {
-                shift: Shift::default(),
-                now_us: 1_000_000,
-                cpu_us: 5_000,
-                reads: 0,
-            };
-            // The first reading is of all that the thread has done so far.
-            let _ = bench.items_in_a_shift(50, 0);
-            bench.reads = 0;
+            let mut bench = Bench::default();
+            bench.usage.cpu_us = 5_000;
+            bench.idle(1_000_000);
             bench
         }
 
-        fn serve(&mut self, cpu_us: u64, wait_us: u64) -> bool {
-            self.shift.begin(self.now_us);
+        fn idle(&mut self, us: u64) {
+            self.now_us += us;
+            self.usage.voluntary += 1;
+        }
+
+        /// A poll that lasts for so long.
+        fn poll(&mut self, us: u64, found: usize) {
+            self.now_us += us;
+            self.shift.polled(self.now_us, found);
+        }
+
+        /// An item, of so much CPU time and so much without a core; what is said of it.
+        fn item(&mut self, cpu_us: u64, wait_us: u64) -> Option<u64> {
+            let usage = self.usage;
+            self.shift.begin(self.now_us, || usage);
             self.now_us += cpu_us + wait_us;
-            self.cpu_us += cpu_us;
-            let took_us = self.shift.end(self.now_us, Switches::default);
-            assert_eq!(took_us, Some(cpu_us + wait_us));
+            self.usage.cpu_us += cpu_us;
+            let usage = self.usage;
+            self.shift.end(self.now_us, || usage)
+        }
+
+        fn is_over(&mut self) -> bool {
             let reads = &mut self.reads;
-            let cpu_us = self.cpu_us;
+            let cpu_us = self.usage.cpu_us;
             self.shift.is_over(|| {
                 *reads += 1;
                 cpu_us
             })
+        }
+
+        fn serve(&mut self, cpu_us: u64, wait_us: u64) -> bool {
+            let _ = self.item(cpu_us, wait_us);
+            self.is_over()
         }
 
         fn items_in_a_shift(&mut self, cpu_us: u64, wait_us: u64) -> usize {
@@ -189,77 +214,70 @@ mod tests {
     #[test]
     fn a_rest_begins_it_anew() {
         let mut bench = Bench::new();
-        for _ in 0..14 {
-            assert!(!bench.serve(20, 0));
-        }
-        bench.now_us += POLL_US + 2;
-        bench.shift.polled(bench.now_us, 1);
-        for _ in 0..14 {
-            assert!(!bench.serve(20, 0), "it has slept in a poll");
-        }
-        bench.now_us += SHIFT_US + 1;
-        for _ in 0..14 {
-            assert!(!bench.serve(20, 0), "it has idled");
-        }
-        bench.now_us += POLL_US + 20;
-        bench.shift.polled(bench.now_us, 20);
+        let full = |bench: &mut Bench| (0..14).all(|_| !bench.serve(20, 0));
+        assert!(full(&mut bench));
+        bench.idle(SHIFT_US + 1);
+        assert!(full(&mut bench), "it has idled");
+        bench.poll(POLL_US + 20, 20);
         assert!(bench.serve(20, 0), "a poll that finds something is no rest");
+        assert!(full(&mut bench));
+        bench.poll(POLL_US + 2, 1);
+        assert!(full(&mut bench), "it has slept in a poll");
+        // Since when it has used its core is known only now.
+        assert_eq!(bench.items_in_a_shift(20, 0), 1 + 15);
+        assert_eq!(bench.items_in_a_shift(20, 0), 15);
     }
 
     #[test]
-    fn who_polls_in_vain_all_the_time_never_tires() {
+    fn who_sleeps_in_each_poll_never_tires() {
         let mut bench = Bench::new();
         for _ in 0..1000 {
-            bench.now_us += 60;
-            bench.shift.polled(bench.now_us, 1);
+            bench.poll(60, 1);
             assert!(!bench.serve(20, 0));
         }
         assert_eq!(bench.reads, 0);
     }
-    /// An item that takes so long, after the worker has idled for so long; and the thread's switches at its end.
-    fn serve(shift: &mut Shift, idle_us: u64, item_us: u64, switches: Switches) -> Option<u64> {
-        let begin_us = shift.ended_us + idle_us;
-        shift.begin(begin_us);
-        shift.end(begin_us + item_us, || switches)
-    }
-
-    fn switches(voluntary: u64, involuntary: u64) -> Switches {
-        Switches {
-            voluntary,
-            involuntary,
-        }
-    }
 
     #[test]
     fn time_without_a_core_is_not_what_an_item_takes() {
-        // (idle before it, the item, voluntary and involuntary switches since the last reading, whether its time counts)
+        // (CPU time, waiting, voluntary and involuntary switches in it, what is said of it)
         let cases = [
-            (0, 200, (0, 1), true),   // too short to be looked at
-            (0, 5_000, (0, 0), true), // busy all the time
-            (0, 5_000, (0, 1), false),
-            (0, 5_000, (1, 0), true),   // it has slept
-            (0, 5_000, (1, 1), true),   // both
-            (50, 5_000, (1, 1), false), // it was the worker that slept
-            (50, 5_000, (2, 1), true),
+            (100, 100, (0, 1), Some(200)), // too short to be looked at
+            (5_000, 0, (0, 0), Some(5_000)),
+            (20, 5_000, (1, 0), Some(5_020)), // it has slept
+            (20, 5_000, (1, 1), Some(5_020)),
+            (20, 5_000, (0, 1), None),
+            (5_000, 4_000, (0, 2), Some(5_000)),
         ];
-        for (idle_us, item_us, (voluntary, involuntary), counts) in cases {
-            let mut shift = Shift::default();
-            let _ = serve(&mut shift, 1_000_000, 1_000, switches(7, 7));
-            let after = switches(7 + voluntary, 7 + involuntary);
-            let took_us = serve(&mut shift, idle_us, item_us, after);
-            assert_eq!(took_us.is_some(), counts, "{idle_us} {item_us} {after:?}");
-            assert!(took_us.is_none_or(|us| us == item_us));
+        for (cpu_us, wait_us, (voluntary, involuntary), expected) in cases {
+            let mut bench = Bench::new();
+            let _ = bench.item(20, 0);
+            let mut after = bench.usage;
+            after.voluntary += voluntary;
+            after.involuntary += involuntary;
+            after.cpu_us += cpu_us;
+            bench.shift.begin(bench.now_us, || unreachable!());
+            let took_us = bench.shift.end(bench.now_us + cpu_us + wait_us, || after);
+            assert_eq!(took_us, expected, "{after:?}");
         }
     }
 
     #[test]
-    fn what_happened_before_a_reading_is_settled_with_it() {
-        let mut shift = Shift::default();
-        let _ = serve(&mut shift, 50, 1_000, switches(9, 9));
-        let _ = serve(&mut shift, 50, 20, switches(0, 0));
-        shift.polled(shift.ended_us + POLL_US + 2, 1);
-        // Three rests, each a switch: this item was preempted, and has not slept.
-        assert_eq!(serve(&mut shift, 100, 1_000, switches(12, 10)), None);
-        assert_eq!(serve(&mut shift, 0, 1_000, switches(13, 11)), Some(1_000));
+    fn what_is_known_of_an_item_is_known_since_the_last_reading() {
+        let mut bench = Bench::new();
+        let _ = bench.item(20, 0);
+        // The worker's own sleep is read with the item that follows it.
+        bench.idle(POLL_US + 1);
+        let _ = bench.item(20, 0);
+        bench.usage.involuntary += 1;
+        assert_eq!(bench.item(20, 4_000), None);
+        assert_eq!(bench.item(20, 4_000), Some(4_020), "not preempted again");
+        // After a poll that may have slept nothing is known, until the next reading.
+        bench.poll(POLL_US + 2, 1);
+        bench.usage.voluntary += 1;
+        bench.usage.involuntary += 1;
+        assert_eq!(bench.item(20, 4_000), Some(4_020));
+        bench.usage.involuntary += 1;
+        assert_eq!(bench.item(20, 4_000), None);
     }
 }

@@ -437,7 +437,7 @@ impl<T, R> Roster<T, R> {
         }
     }
 
-    /// Who is busy with the same item for more than a tick is not counted on any more.
+    /// Who is busy with the same item over two looks is not counted on any more.
     fn look_around(&mut self) {
         for seat in &mut self.seats {
             match seat.place {
