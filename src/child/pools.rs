@@ -2,11 +2,15 @@
 //! later ones; and the workers' free blocks.
 
 use crate::conn::blocks::SpareBlocks;
+use crate::host::blocks::pages;
 use crate::host::pool::{Pool, TransactionPool};
 use crate::host::server;
 use crate::host::status::Status;
 use crossbeam_utils::CachePadded;
 use std::sync::{Mutex, PoisonError};
+
+/// What a spare pool keeps, where there is a MaxMemFree: more than most connections have for good, one large block included.
+const SPARE_PAGES: usize = 40;
 
 /// Pools that wait for the next connection.
 pub(super) struct Pools {
@@ -21,14 +25,13 @@ pub(super) struct Pools {
 impl Pools {
     /// Pools below `parent` for a child with `threads` workers. With a
     /// MaxMemFree, as it is by default, the administrator wants memory back:
-    /// then one is kept for each worker, so that clients that come and go don't have the
-    /// system map and unmap memory for each of them. A spare one holds what its last connection
-    /// had for good, up to MaxMemFree; what its requests have freed has gone with the workers.
+    /// then few are kept, with little in each. As many as connections come
+    /// and go at once: else the system would map and unmap memory for each.
     pub(super) fn new(parent: Pool, threads: u32) -> Pools {
         let max_free = server::max_mem_free();
         let keep = match max_free {
             0 => usize::MAX,
-            _ => threads as usize,
+            _ => threads as usize * 2,
         };
         Pools {
             parent,
@@ -64,7 +67,10 @@ impl Pools {
 
     /// A connection has been closed: its cleanups run, its memory is free.
     pub(super) fn recycle(&self, mut pool: TransactionPool) {
-        pool.clear();
+        match self.max_free {
+            0 => pool.clear(),
+            most => pool.clear_to(pages(SPARE_PAGES), most),
+        }
         let mut spare = self.spare();
         if spare.len() < self.keep {
             spare.push(pool);

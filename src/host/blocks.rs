@@ -10,7 +10,7 @@
 //! back after all the smaller ones. Should an APR search in another order, fewer
 //! blocks are found.
 
-use super::pool::Pool;
+use super::pool::{Pool, TransactionPool};
 use crate::sys;
 use std::ptr::{self, NonNull};
 
@@ -159,6 +159,22 @@ impl Allocator {
     fn set_limit(self, bytes: usize) {
         // SAFETY: see `of`.
         unsafe { sys::apr_allocator_max_free_set(self.0.as_ptr(), bytes as sys::apr_size_t) }
+    }
+}
+
+impl TransactionPool {
+    /// As `clear`; of what that frees it keeps at most `keep` bytes, more than none, and later on `max_free` again (as `create` was
+    /// told).
+    pub fn clear_to(&mut self, keep: usize, max_free: usize) {
+        // SAFETY: owned, so no other thread allocates in it.
+        let allocator = unsafe { Allocator::of(self.name()) };
+        if let Some(allocator) = allocator {
+            allocator.set_limit(keep);
+        }
+        self.clear();
+        if let Some(allocator) = allocator {
+            allocator.set_limit(limit(max_free));
+        }
     }
 }
 
