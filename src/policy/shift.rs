@@ -47,8 +47,10 @@ pub struct Shift {
     look_at_us: u64,
     /// CPU time when the shift began, if it is known.
     cpu_us: Option<u64>,
-    /// The last reading, and when that was; `None`: it may have slept since, other than in an item.
-    usage: Option<(u64, Usage)>,
+    /// The last reading,
+    usage: Usage,
+    /// and when that was.
+    read_us: u64,
 }
 
 impl Shift {
@@ -56,10 +58,9 @@ impl Shift {
     pub fn begin(&mut self, now_us: u64, read: impl FnOnce() -> Usage) {
         let idled_us = now_us - self.polled_us.max(self.ended_us);
         if idled_us > POLL_US {
-            let usage = read();
-            self.usage = Some((now_us, usage));
+            (self.usage, self.read_us) = (read(), now_us);
             if idled_us > SHIFT_US {
-                self.begin_anew(now_us, Some(usage.cpu_us));
+                self.begin_anew(now_us, Some(self.usage.cpu_us));
             }
         }
         self.begun_us = now_us;
@@ -70,7 +71,6 @@ impl Shift {
         let took_us = now_us - self.polled_us.max(self.ended_us);
         if took_us > POLL_US + found as u64 {
             // With one client that is so each time: no reason for a system call.
-            self.usage = None;
             self.begin_anew(now_us, None);
         }
         self.polled_us = now_us;
@@ -85,16 +85,16 @@ impl Shift {
             return Some(took_us);
         }
         let now = read();
-        let Some((at_us, before)) = self.usage.replace((now_us, now)) else {
-            return Some(took_us);
-        };
+        let before = std::mem::replace(&mut self.usage, now);
+        let elsewhere_us = self.begun_us.saturating_sub(self.read_us);
+        self.read_us = now_us;
+        // If it has slept in a poll, that is taken for this item's sleep.
         let slept = now.voluntary != before.voluntary;
         let preempted = now.involuntary != before.involuntary;
         if slept || !preempted {
             return Some(took_us);
         }
         // It has used its core for so long at least: before the item, for no longer than it could.
-        let elsewhere_us = self.begun_us.saturating_sub(at_us);
         let used_us = (now.cpu_us - before.cpu_us).saturating_sub(elsewhere_us);
         (used_us > SUSPECT_US).then_some(used_us)
     }
@@ -205,10 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_read_once_in_a_shift_that_is_not_kept_waiting() {
-        let mut bench = Bench::new();
-        let _ = bench.items_in_a_shift(20, 0);
-        assert_eq!(bench.reads, 1);
+    fn the_clock_is_read_when_the_shift_may_be_over() {
+        for (wait_us, expected) in [(0, 1), (30, 3)] {
+            let mut bench = Bench::new();
+            let _ = bench.items_in_a_shift(20, wait_us);
+            assert_eq!(bench.reads, expected, "{wait_us} us");
+        }
     }
 
     #[test]
@@ -272,7 +274,7 @@ mod tests {
         bench.usage.involuntary += 1;
         assert_eq!(bench.item(20, 4_000), None);
         assert_eq!(bench.item(20, 4_000), Some(4_020), "not preempted again");
-        // After a poll that may have slept nothing is known, until the next reading.
+        // After a poll that has slept nothing is known, until the next reading.
         bench.poll(POLL_US + 2, 1);
         bench.usage.voluntary += 1;
         bench.usage.involuntary += 1;
