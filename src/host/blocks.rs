@@ -163,13 +163,13 @@ impl Allocator {
 }
 
 impl TransactionPool {
-    /// As `clear`; of what that frees it keeps at most `keep` bytes, more than none, and later on `max_free` again (as `create` was
-    /// told).
+    /// As `clear`; of what that frees it keeps at most `keep` bytes, neither none nor more than `max_free` allows; later on
+    /// `max_free` holds again (as `create` was told; not 0).
     pub fn clear_to(&mut self, keep: usize, max_free: usize) {
         // SAFETY: owned, so no other thread allocates in it.
         let allocator = unsafe { Allocator::of(self.name()) };
         if let Some(allocator) = allocator {
-            allocator.set_limit(keep);
+            allocator.set_limit(keep.min(limit(max_free)));
         }
         self.clear();
         if let Some(allocator) = allocator {
