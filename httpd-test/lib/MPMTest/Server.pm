@@ -640,6 +640,9 @@ sub at_rest {
         $seconds // 5, 0.005;
 }
 
+# Whether the parent sleeps: then no signal is pending for it either, as that would have it runnable.
+sub parent_sleeps { my ($self) = @_; return (_stat($self->pid) || { state => '' })->{state} eq 'S' }
+
 sub fds {
     my ($self, $pid) = @_;
     opendir my $dh, '/proc/' . ($pid // $self->{pid}) . '/fd' or return undef;

@@ -30,7 +30,7 @@ subtest 'of an older generation, during the reload' => sub {
     my ($old) = $s->children;
     my $conn = fatal_soon($s);
     # Reading the new configuration takes the parent some time: the child fails meanwhile. The signal wakes a parent that sleeps.
-    ok wait_until { ($s->slurp('/proc/' . $s->pid . '/stat') // '') =~ /\) S / } 5;
+    ok wait_until { $s->parent_sleeps } 5;
     $s->signal('STOP');
     $s->signal('USR1');
     $conn->send("alhost\r\n\r\n");

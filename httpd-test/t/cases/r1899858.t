@@ -26,7 +26,7 @@ unlike $s->log_new, qr/AH10392/, 'no alarm';
 ok wait_until { $s->children == 4 } 5;
 
 # The parent has to be asleep again when they die, so that it finds them all at once.
-ok wait_until { ($s->slurp('/proc/' . $s->pid . '/stat') // '') =~ /\) S / } 5;
+ok wait_until { $s->parent_sleeps } 5;
 $s->signal('STOP');
 $s->clear_log_mark;
 my @three = ($s->children)[ 0 .. 2 ];
