@@ -149,6 +149,7 @@ impl Acceptor {
                     .observe(false, now_us / MS, LOG_GAP_MS);
                 // Counted from here, so that the next admission knows of it.
                 child.ledger.opened();
+                child.ledger.enter(Also::Arriving);
                 found.push(Work::Accepted(client, pool));
                 true
             }
@@ -206,11 +207,12 @@ impl Acceptor {
         }
         let load = self.look(child, found, now_us);
         if !paused && accept_change(&load) == AcceptChange::Resume {
-            self.resume(child, now_us);
+            self.resume(child, &load, now_us);
         }
     }
 
-    /// Sees how busy workers are, or will be with so many items that were `found`.
+    /// Sees how busy workers are, or will be with so many items that were `found`. For the watch of saturation each item takes
+    /// a worker: a child that never catches up is saturated with short requests, too.
     pub(super) fn look(&mut self, child: &Child, found: usize, now_us: u64) -> Load {
         // In this order; see there.
         let busy_spells = child.handoff.busy_spells();
@@ -218,7 +220,7 @@ impl Acceptor {
         self.saturation.look(Look {
             now_ms: now_us / MS,
             accepting: load.accepting,
-            idle_workers: load.idle_workers,
+            idle_workers: child.handoff.idle().saturating_sub(found) as u32,
             busy_spells,
         });
         load
@@ -230,7 +232,7 @@ impl Acceptor {
             .keepalives_to_shed(|| child.parking.keep_alives(), child.threads())
     }
 
-    fn resume(&mut self, child: &Child, now_us: u64) {
+    fn resume(&mut self, child: &Child, load: &Load, now_us: u64) {
         child.handoff.set_idle_watch(false);
         log_server!(
             Level::Debug,
@@ -241,7 +243,7 @@ impl Acceptor {
             child.ledger.count(Also::Lingering),
             child.ledger.count(Also::Clogged),
             child.ledger.count(Also::Suspended),
-            child.handoff.idle()
+            load.idle_workers
         );
         self.listen(child, now_us);
     }

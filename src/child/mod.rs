@@ -113,12 +113,19 @@ impl Child {
         self.phase.get()
     }
 
-    /// What the admission rule looks at; workers will be wanted for `found` items that nobody knows of yet.
+    /// What the admission rule looks at, with `found` items that the hand-off doesn't know of yet.
+    ///
+    /// Connections that were accepted and wait for a worker take one each, for nobody knows what they will want. Those that are
+    /// ready again take as many as it needs to serve them soon: with 30 short requests found, most workers are idle.
     fn load(&self, found: usize) -> Load {
+        let handoff = &self.handoff;
+        let arriving = self.ledger.count(Also::Arriving);
+        let ready = (handoff.queued() + found).saturating_sub(arriving as usize);
+        let taken = handoff.workers_for(ready) + arriving as usize;
         Load {
             connections: self.ledger.connections(),
             lingering: self.ledger.count(Also::Lingering),
-            idle_workers: self.handoff.idle().saturating_sub(found) as u32,
+            idle_workers: handoff.at_hand().saturating_sub(taken) as u32,
             threads: self.threads(),
             accepting: self.accepting.load(Ordering::Acquire),
             factor: settings().worker_factor(),

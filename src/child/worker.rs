@@ -1,6 +1,7 @@
 //! A worker's loop.
 
 use super::{Child, Work};
+use crate::conn::ledger::Also;
 use crate::conn::slot_handles::Queued;
 use crate::host::clock;
 use crate::host::scoreboard::WorkerStatus;
@@ -86,7 +87,10 @@ impl Worker {
     fn perform(&self, work: Work) {
         let child = self.child;
         match work {
-            Work::Accepted(socket, pool) => self.serve_new(socket, pool),
+            Work::Accepted(socket, pool) => {
+                child.ledger.leave(Also::Arriving);
+                self.serve_new(socket, pool);
+            }
             Work::Ready(queued) => self.serve_queued(queued),
             Work::Timer(callback) => {
                 let place = self.index as i32;

@@ -10,6 +10,7 @@ pub struct Ledger {
     lingering: AtomicU32,
     suspended: AtomicU32,
     clogged: AtomicU32,
+    arriving: AtomicU32,
 }
 
 /// What else than "open" a connection is counted as.
@@ -21,6 +22,8 @@ pub enum Also {
     Suspended,
     /// In a worker that can't be freed, for an input filter's sake.
     Clogged,
+    /// Not taken up by a worker yet.
+    Arriving,
 }
 
 impl Ledger {
@@ -29,6 +32,7 @@ impl Ledger {
             Also::Lingering => &self.lingering,
             Also::Suspended => &self.suspended,
             Also::Clogged => &self.clogged,
+            Also::Arriving => &self.arriving,
         }
     }
 
@@ -72,7 +76,12 @@ mod tests {
         let ledger = Ledger::default();
         ledger.opened();
         ledger.opened();
-        for also in [Also::Lingering, Also::Suspended, Also::Clogged] {
+        for also in [
+            Also::Lingering,
+            Also::Suspended,
+            Also::Clogged,
+            Also::Arriving,
+        ] {
             ledger.enter(also);
             assert_eq!(ledger.count(also), 1);
             assert_eq!(ledger.connections(), 2);

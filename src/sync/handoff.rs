@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use super::parker::Parker;
 use super::primitive::{lock, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use pace::Pace;
 use roster::{Roster, Wakes};
 
 /// How long the guard sleeps between two looks.
@@ -68,7 +69,9 @@ pub enum Guard<R> {
 #[derive(Debug)]
 struct Gauges {
     idle: AtomicUsize,
+    at_hand: AtomicUsize,
     queued: AtomicUsize,
+    pace: AtomicU64,
     busy_spells: AtomicU64,
 }
 
@@ -93,7 +96,9 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
             roster: CachePadded::new(Mutex::new(Roster::new(workers))),
             gauges: CachePadded::new(Gauges {
                 idle: AtomicUsize::new(0),
+                at_hand: AtomicUsize::new(0),
                 queued: AtomicUsize::new(0),
+                pace: AtomicU64::new(0),
                 busy_spells: AtomicU64::new(0),
             }),
             beds: (0..workers)
@@ -177,6 +182,19 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
     #[must_use]
     pub fn idle(&self) -> usize {
         self.gauges.idle.load(Ordering::Relaxed)
+    }
+
+    /// How many workers have no item: the same as [`Handoff::idle`] with an empty queue.
+    #[must_use]
+    pub fn at_hand(&self) -> usize {
+        self.gauges.at_hand.load(Ordering::Relaxed)
+    }
+
+    /// How many of them it takes to serve so many items soon, if those are like the last ones: all that are found at once while
+    /// items are slow, few while they are short.
+    #[must_use]
+    pub fn workers_for(&self, items: usize) -> usize {
+        Pace::from_bits(self.gauges.pace.load(Ordering::Relaxed)).workers_for(items)
     }
 
     /// How many items are in the queue, under the same condition.
@@ -264,7 +282,11 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         let gauges = &self.gauges;
         let (before, now) = (gauges.idle.load(Ordering::Relaxed), roster.free());
         gauges.idle.store(now, Ordering::Relaxed);
+        gauges.at_hand.store(roster.at_hand(), Ordering::Relaxed);
         gauges.queued.store(roster.queued(), Ordering::Relaxed);
+        gauges
+            .pace
+            .store(roster.pace().to_bits(), Ordering::Relaxed);
         if before > 0 && now == 0 {
             let spells = gauges.busy_spells.load(Ordering::Relaxed);
             gauges.busy_spells.store(spells + 1, Ordering::Release);

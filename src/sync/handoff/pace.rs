@@ -21,13 +21,23 @@ const FALL: u64 = 64;
 const SCALE: u64 = 64;
 
 /// The recent service time, smoothed.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     /// `SCALE` times the average, microseconds.
     scaled_us: u64,
 }
 
 impl Pace {
+    /// As one word, for a gauge.
+    pub(super) fn to_bits(self) -> u64 {
+        self.scaled_us
+    }
+
+    /// The pace out of [`Pace::to_bits`].
+    pub(super) fn from_bits(scaled_us: u64) -> Pace {
+        Pace { scaled_us }
+    }
+
     /// An item took so long.
     pub(super) fn note(&mut self, served_us: u64) {
         let served = served_us.min(LONGEST_US) * SCALE;
@@ -36,6 +46,12 @@ impl Pace {
         } else {
             self.scaled_us -= (self.scaled_us - served) / FALL;
         }
+    }
+
+    /// How many workers serve so many items soon enough; one at least, and not more than there are items.
+    pub(super) fn workers_for(self, items: usize) -> usize {
+        let work_us = (items as u64 * self.scaled_us).div_ceil(SCALE);
+        items.min(work_us.div_ceil(BUDGET_US).max(1) as usize)
     }
 
     /// Whether the last of `waiting` would wait too long for the `active` workers that are at work.
@@ -76,6 +92,26 @@ mod tests {
         for (us, waiting, active, expected) in cases {
             let got = steady(us).worth_a_wake(waiting, active);
             assert_eq!(got, expected, "{us} us, {waiting} wait for {active}");
+        }
+    }
+
+    #[test]
+    fn short_items_share_a_worker() {
+        // (service time, items, workers)
+        let cases = [
+            (20, 0, 0),
+            (20, 1, 1),
+            (20, 10, 1),
+            (20, 11, 2),
+            (40, 30, 6),
+            (199, 10, 10),
+            (250, 10, 10),
+            (1_000_000, 10, 10),
+            (0, 10, 1),
+        ];
+        for (us, items, expected) in cases {
+            let got = steady(us).workers_for(items);
+            assert_eq!(got, expected, "{items} items of {us} us");
         }
     }
 

@@ -128,8 +128,17 @@ impl<T, R> Roster<T, R> {
     /// Workers that would take an item at once; see [`super::Handoff::idle`].
     pub(super) fn free(&self) -> usize {
         debug_assert_eq!(self.fault(), None);
+        self.at_hand().saturating_sub(self.queue.len())
+    }
+
+    /// Workers without an item.
+    pub(super) fn at_hand(&self) -> usize {
         let polling = usize::from(matches!(self.holder, Holder::Worker(_)));
-        (self.stack.len() + self.called + polling).saturating_sub(self.queue.len())
+        self.stack.len() + self.called + polling
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
     }
 
     pub(super) fn queued(&self) -> usize {
