@@ -12,7 +12,7 @@ FILES = {"small": 13, "big": 100 * 1024}  # bytes
 class Case:
     name: str
     title: str
-    kind: str = "load"  # load, mix, idle, quiet or profile: who measures it
+    kind: str = "load"  # load, growth, mix, idle, quiet or profile: who measures it
     clients: int = 64  # connections of the load generator
     path: str = "/small"
     port: str = "http"  # http, tls or h2: which of the server's ports
@@ -45,8 +45,10 @@ CASES = (
     _keep(256),
     Case("close-64", "64 clients, one connection per request", close=True),
     Case("tls-64", "64 clients, TLS keep-alive", port="tls"),
+    Case("tls-50", "50 clients, TLS keep-alive: as many as worker serves", clients=50, port="tls"),
     Case("big-64", "64 clients, 100 KB file", path="/big"),
     Case("h2c", "h2c, 20 connections x 10 streams", clients=20, streams=10, port="h2", without=("prefork",)),
+    Case("growth", "256 keep-alive clients after 32", kind="growth", clients=256, without=("prefork", NGINX)),
     _idle(1000),
     _idle(5000),
     _idle(MOST_IDLE),

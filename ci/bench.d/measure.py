@@ -2,7 +2,7 @@
 import os
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import calls
 import idle
@@ -15,6 +15,7 @@ import spin
 SETTLE = 0.05  # seconds after a load, for the last close
 QUIET_AFTER = 3  # seconds without work before calls are counted
 SLOW = "/sleep"
+FEW = 32
 
 
 def split_cores():
@@ -69,6 +70,14 @@ def free(server, case, seconds):
         result = loaded(server, case, seconds)
     result["others"] = None  # the spinners are among the busy
     return result
+
+
+def growth(server, case, seconds):
+    """What a request costs beside that with few clients: few, many, many, few, as the machine's speed drifts."""
+    few = replace(case, clients=FEW)
+    runs = [free(server, each, seconds) for each in (few, case, case, few)]
+    few_us, many_us = (sum(runs[i]["cpu_us"] for i in pair) / 2 for pair in ((0, 3), (1, 2)))
+    return {"few_us": few_us, "many_us": many_us, "cpu_growth": many_us / few_us, "runs": runs}
 
 
 def apart(server, case, seconds):

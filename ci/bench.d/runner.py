@@ -55,6 +55,11 @@ class Runner:
                                           min(self.count, TRACED_ROUNDS))
         return out
 
+    def growth(self, case, contenders):
+        with servers.Fleet(self.site, case, contenders) as fleet:
+            return {"growth": self.phase(fleet, "growth", "cpu_growth", contenders,
+                                         lambda server: measure.growth(server, case, self.seconds))}
+
     def mix(self, case, contenders):
         with servers.Fleet(self.site, case, contenders) as fleet:
             return {"free": self.phase(fleet, "free", "rps", contenders,

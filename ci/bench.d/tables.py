@@ -23,10 +23,12 @@ IDLE = (
     ("req/s", "idle", "rps", None), ("/event", "idle", "rps", "event"), ("p99 ms", "idle", "p99_ms", None),
     ("failed", "idle", "failed", None), ("others %", "idle", "beside.others", None),
 )
+GROWTH = (("CPU, few", "growth", "few_us", None), ("CPU, many", "growth", "many_us", None),
+          ("growth", "growth", "cpu_growth", None))
 QUIET = (("calls", "quiet", "calls_total", None), ("seconds", "quiet", "seconds", None))
 PROFILE = (("sum", "profile", "cpu_us", None),
            *((place, "profile", f"us.{place}", None) for place in profile_cpu.PLACES))
-BY_KIND = {"load": LOAD, "mix": MIX, "idle": IDLE, "quiet": QUIET, "profile": PROFILE}
+BY_KIND = {"load": LOAD, "growth": GROWTH, "mix": MIX, "idle": IDLE, "quiet": QUIET, "profile": PROFILE}
 
 
 def number(figure):
@@ -86,7 +88,7 @@ def summary(results, subject):
     rows = [head]
     for name, phases in results["cases"].items():
         case = cases.BY_NAME[name]
-        if case.kind in ("quiet", "profile"):
+        if case.kind in ("growth", "quiet", "profile"):
             continue
         free, apart, cpu = ("idle", "idle", "beside.cpu_us") if case.kind == "idle" else ("free", "apart", "cpu_us")
 

@@ -7,6 +7,7 @@ import unittest
 import calls
 import cases
 import load
+import measure
 import proc
 import profile_cpu
 import rounds
@@ -239,8 +240,16 @@ class Figures(unittest.TestCase):
             ("keep-256", "CPU per request / event's <= 0.62"): False,
             ("keep-32", "CPU per request / worker's <= 0.95"): False,
             ("keep-256", "CPU per request / worker's <= 0.95"): True,
-            ("keep-256", "CPU per request / keep-32's <= 1.1"): False,
         })
+
+    def test_growth_is_taken_over_the_middle_and_the_ends(self):
+        figures = iter((20, 26, 30, 30))
+        real, measure.free = measure.free, lambda *_: {"cpu_us": next(figures)}
+        try:
+            found = measure.growth(None, cases.BY_NAME["growth"], 1)
+        finally:
+            measure.free = real
+        self.assertEqual((found["few_us"], found["many_us"], found["cpu_growth"]), (25, 28, 28 / 25))
 
     def test_one_failed_request_misses(self):
         runs = [{"results": {"rust": {"failed": failed}}} for failed in (0, 0, 1)]

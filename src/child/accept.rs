@@ -211,8 +211,8 @@ impl Acceptor {
         }
     }
 
-    /// Sees how busy workers are, or will be with so many items that were `found`. For the watch of saturation each item takes
-    /// a worker: a child that never catches up is saturated with short requests, too.
+    /// Sees how busy workers are, or will be with so many items that were `found`. For saturation each item takes a worker, as
+    /// it does in the count of busy spells.
     pub(super) fn look(&mut self, child: &Child, found: usize, now_us: u64) -> Load {
         // In this order; see there.
         let busy_spells = child.handoff.busy_spells();

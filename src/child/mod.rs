@@ -42,7 +42,7 @@ use crate::host::retained::Common;
 use crate::host::scoreboard::{ChildEntry, ConnectionCounts};
 use crate::host::server::Server;
 use crate::host::socket::Socket;
-use crate::policy::admission::{self, Load};
+use crate::policy::admission::{self, workers_left, Load};
 use crate::policy::limits::Limits;
 use crate::sync::handoff::Handoff;
 use crate::sync::phase::{Phase, Stage};
@@ -114,18 +114,17 @@ impl Child {
     }
 
     /// What the admission rule looks at, with `found` items that the hand-off doesn't know of yet.
-    ///
-    /// Connections that were accepted and wait for a worker take one each, for nobody knows what they will want. Those that are
-    /// ready again take as many as it needs to serve them soon: with 30 short requests found, most workers are idle.
     fn load(&self, found: usize) -> Load {
         let handoff = &self.handoff;
-        let arriving = self.ledger.count(Also::Arriving);
-        let ready = (handoff.queued() + found).saturating_sub(arriving as usize);
-        let taken = handoff.workers_for(ready) + arriving as usize;
+        let arriving = self.ledger.count(Also::Arriving) as usize;
+        let waiting = handoff.queued() + found;
+        let idle = workers_left(handoff.at_hand(), waiting, arriving, |ready| {
+            handoff.workers_for(ready)
+        });
         Load {
             connections: self.ledger.connections(),
             lingering: self.ledger.count(Also::Lingering),
-            idle_workers: handoff.at_hand().saturating_sub(taken) as u32,
+            idle_workers: idle as u32,
             threads: self.threads(),
             accepting: self.accepting.load(Ordering::Acquire),
             factor: settings().worker_factor(),

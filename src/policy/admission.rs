@@ -58,6 +58,21 @@ pub struct Load {
     pub factor: WorkerFactor,
 }
 
+/// How many workers have nothing to do, of so many that have no item in their hands while so many items are `waiting`.
+///
+/// Those that were accepted and wait for their first worker (`arriving`) take one each, as nobody knows what they will want. Those
+/// that are ready again take as many as serve them soon (`workers_for`): with 30 short requests found, most workers are idle.
+#[must_use]
+pub fn workers_left(
+    at_hand: usize,
+    waiting: usize,
+    arriving: usize,
+    workers_for: impl FnOnce(usize) -> usize,
+) -> usize {
+    let ready = waiting.saturating_sub(arriving);
+    at_hand.saturating_sub(workers_for(ready) + arriving)
+}
+
 /// May the child take one more connection?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -138,6 +153,29 @@ mod tests {
 
     fn factor(value: f64) -> WorkerFactor {
         WorkerFactor::new(value).expect("a factor")
+    }
+
+    #[test]
+    fn ready_connections_take_the_workers_they_need_and_new_ones_take_one_each() {
+        let tenth = |ready: usize| ready.div_ceil(10);
+        // (at hand, waiting, of these new, left)
+        let cases = [
+            (25, 0, 0, 25),
+            (25, 30, 0, 22),
+            (25, 30, 10, 13),
+            (25, 10, 10, 15),
+            (25, 40, 25, 0),
+            (2, 30, 0, 0),
+            // A worker has taken one up, and has not said so yet.
+            (25, 3, 4, 21),
+        ];
+        for (at_hand, waiting, arriving, expected) in cases {
+            let got = workers_left(at_hand, waiting, arriving, tenth);
+            assert_eq!(
+                got, expected,
+                "{at_hand} at hand, {waiting} wait, {arriving} new"
+            );
+        }
     }
 
     fn load(connections: u32, idle_workers: u32, accepting: bool) -> Load {

@@ -58,6 +58,31 @@ fn one_thread_sees_a_queue() {
 }
 
 #[test]
+fn slow_items_take_a_worker_each_and_short_ones_share_one() {
+    for (served_us, expected) in [(1, 1), (5_000, 10)] {
+        let handoff = handoff(1);
+        for item in 0..100 {
+            assert_eq!(handoff.submit(item), Ok(()));
+            assert_eq!(handoff.next(0, Some(served_us), false), Next::Item(item));
+        }
+        assert_eq!(handoff.workers_for(10), expected, "{served_us} us");
+    }
+}
+
+#[test]
+fn who_has_an_item_is_not_at_hand() {
+    let handoff = handoff(1);
+    assert_eq!(handoff.at_hand(), 0);
+    handoff.open(());
+    assert_eq!(handoff.next(0, None, false), Next::Poll(()));
+    assert_eq!(handoff.submit(7), Ok(()));
+    assert_eq!((handoff.at_hand(), handoff.idle()), (1, 0));
+    let next = handoff.next_after_poll(0, (), &mut Vec::new());
+    assert_eq!(next, Next::Item(7));
+    assert_eq!((handoff.at_hand(), handoff.idle()), (0, 0));
+}
+
+#[test]
 fn a_worker_that_never_came_is_not_idle() {
     let handoff = handoff::<()>(16);
     assert_eq!(handoff.idle(), 0);
