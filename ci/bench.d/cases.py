@@ -18,7 +18,7 @@ class Case:
     port: str = "http"  # http, tls or h2: which of the server's ports
     close: bool = False  # one connection per request
     streams: int = 0  # h2load with so many streams a connection, else wrk
-    spin: bool = False  # keep the cores from halting while CPU time is measured
+    spin: bool = False  # keep the cores from halting
     idle: int = 0  # idle keep-alive connections beside the clients
     without: tuple = ()  # contenders that can't take part
 
@@ -48,13 +48,15 @@ CASES = (
     Case("tls-50", "50 clients, TLS keep-alive: as many as worker serves", clients=50, port="tls"),
     Case("big-64", "64 clients, 100 KB file", path="/big"),
     Case("h2c", "h2c, 20 connections x 10 streams", clients=20, streams=10, port="h2", without=("prefork",)),
-    Case("growth", "256 keep-alive clients after 32", kind="growth", clients=256, without=("prefork", NGINX)),
+    Case("growth", "256 keep-alive clients beside 32", kind="growth", clients=256, without=("worker", "prefork", NGINX)),
     _idle(1000),
     _idle(5000),
     _idle(MOST_IDLE),
     Case("mix", "32 clients of a 50 ms handler beside 32 of a file", kind="mix", clients=32, without=(NGINX,)),
     Case("quiet", "an idle child's system calls", kind="quiet", without=(NGINX,)),
     Case("profile-1", "where the CPU time of a request goes, 1 keep-alive client", kind="profile", clients=1, spin=True,
+         without=("prefork", NGINX)),
+    Case("profile-8", "where the CPU time of a request goes, 8 keep-alive clients", kind="profile", clients=8,
          without=("prefork", NGINX)),
     Case("profile-64", "where the CPU time of a request goes, 64 keep-alive clients", kind="profile",
          without=("prefork", NGINX)),

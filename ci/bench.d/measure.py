@@ -52,24 +52,22 @@ class Meter:
 
 def loaded(server, case, seconds, cores=None, **more):
     """The figures of one load and what the server spent on it."""
-    load.warm_up(case, server.port, cores=cores)
-    time.sleep(SETTLE)
-    meter = Meter(server)
-    result = load.measure(case, server.port, seconds, cores, **more)
-    time.sleep(SETTLE)
-    result.update(meter.done(result["requests"]))
+    with spin.Spinners(os.sched_getaffinity(0) if case.spin else ()):
+        load.warm_up(case, server.port, cores=cores)
+        time.sleep(SETTLE)
+        meter = Meter(server)
+        result = load.measure(case, server.port, seconds, cores, **more)
+        time.sleep(SETTLE)
+        result.update(meter.done(result["requests"]))
+    if case.spin:
+        result["others"] = None  # the spinners are among the busy
     server.check()
     return result
 
 
 def free(server, case, seconds):
     """CPU, switches and throughput: server and generator on all cores."""
-    if not case.spin:
-        return loaded(server, case, seconds)
-    with spin.Spinners(os.sched_getaffinity(0)):
-        result = loaded(server, case, seconds)
-    result["others"] = None  # the spinners are among the busy
-    return result
+    return loaded(server, case, seconds)
 
 
 def growth(server, case, seconds):
@@ -77,7 +75,9 @@ def growth(server, case, seconds):
     few = replace(case, clients=FEW)
     runs = [free(server, each, seconds) for each in (few, case, case, few)]
     few_us, many_us = (sum(runs[i]["cpu_us"] for i in pair) / 2 for pair in ((0, 3), (1, 2)))
-    return {"few_us": few_us, "many_us": many_us, "cpu_growth": many_us / few_us, "runs": runs}
+    others = [run["others"] for run in runs if run["others"] is not None]
+    return {"few_us": few_us, "many_us": many_us, "cpu_growth": many_us / few_us, "runs": runs,
+            "others": max(others, default=None), "failed": sum(run["failed"] for run in runs)}
 
 
 def apart(server, case, seconds):

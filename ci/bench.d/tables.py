@@ -24,7 +24,7 @@ IDLE = (
     ("failed", "idle", "failed", None), ("others %", "idle", "beside.others", None),
 )
 GROWTH = (("CPU, few", "growth", "few_us", None), ("CPU, many", "growth", "many_us", None),
-          ("growth", "growth", "cpu_growth", None))
+          ("growth", "growth", "cpu_growth", None), ("failed", "growth", "failed", None), ("others %", "growth", "others", None))
 QUIET = (("calls", "quiet", "calls_total", None), ("seconds", "quiet", "seconds", None))
 PROFILE = (("sum", "profile", "cpu_us", None),
            *((place, "profile", f"us.{place}", None) for place in profile_cpu.PLACES))

@@ -243,13 +243,14 @@ class Figures(unittest.TestCase):
         })
 
     def test_growth_is_taken_over_the_middle_and_the_ends(self):
-        figures = iter((20, 26, 30, 30))
-        real, measure.free = measure.free, lambda *_: {"cpu_us": next(figures)}
+        figures = iter(((20, 0, 1), (26, 1, 2), (30, 2, None), (30, 0, 0)))
+        real, measure.free = measure.free, lambda *_: dict(zip(("cpu_us", "failed", "others"), next(figures)))
         try:
             found = measure.growth(None, cases.BY_NAME["growth"], 1)
         finally:
             measure.free = real
         self.assertEqual((found["few_us"], found["many_us"], found["cpu_growth"]), (25, 28, 28 / 25))
+        self.assertEqual((found["failed"], found["others"]), (3, 2))
 
     def test_one_failed_request_misses(self):
         runs = [{"results": {"rust": {"failed": failed}}} for failed in (0, 0, 1)]

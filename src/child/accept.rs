@@ -1,8 +1,8 @@
 //! Accepting connections: when, and how many at a time.
 //!
 //! The admission rule (AsyncRequestWorkerFactor) is asked before each accept,
-//! so a connection that is accepted has an idle worker: nothing is reserved
-//! that could be lost again.
+//! so a connection that is accepted has an idle worker, as far as one can
+//! know: nothing is reserved that could be lost again.
 
 use super::{Child, Work};
 use crate::conn::ledger::Also;
@@ -220,7 +220,7 @@ impl Acceptor {
         self.saturation.look(Look {
             now_ms: now_us / MS,
             accepting: load.accepting,
-            idle_workers: child.handoff.idle().saturating_sub(found) as u32,
+            idle_workers: child.idle_without(found) as u32,
             busy_spells,
         });
         load

@@ -118,17 +118,24 @@ impl Child {
         let handoff = &self.handoff;
         let arriving = self.ledger.count(Also::Arriving) as usize;
         let waiting = handoff.queued() + found;
-        let idle = workers_left(handoff.at_hand(), waiting, arriving, |ready| {
+        let left = workers_left(handoff.at_hand(), waiting, arriving, |ready| {
             handoff.workers_for(ready)
         });
+        // Figures that change one after the other may say too little; this is one, and who waits for it is rung for.
+        let left = left.max(self.idle_without(found));
         Load {
             connections: self.ledger.connections(),
             lingering: self.ledger.count(Also::Lingering),
-            idle_workers: idle as u32,
+            idle_workers: left as u32,
             threads: self.threads(),
             accepting: self.accepting.load(Ordering::Acquire),
             factor: settings().worker_factor(),
         }
+    }
+
+    /// Workers that are idle when each of `found` has one, too.
+    fn idle_without(&self, found: usize) -> usize {
+        self.handoff.idle().saturating_sub(found)
     }
 
     /// An id that no other live connection of this server has: the child's

@@ -48,7 +48,7 @@ pub struct Load {
     pub connections: u32,
     /// Connections in lingering close, which don't count against the limit.
     pub lingering: u32,
-    /// Workers without a connection. A thread that only polls is one of them.
+    /// Workers with nothing to do ([`workers_left`]). A thread that only polls is one of them.
     pub idle_workers: u32,
     /// ThreadsPerChild.
     pub threads: u32,

@@ -197,7 +197,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         Pace::from_bits(self.gauges.pace.load(Ordering::Relaxed)).workers_for(items)
     }
 
-    /// How many items are in the queue, under the same condition.
+    /// How many items are in the queue. It may be old, as [`Handoff::idle`].
     #[must_use]
     pub fn queued(&self) -> usize {
         self.gauges.queued.load(Ordering::Relaxed)
@@ -214,7 +214,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
     /// Sets or takes down the watch for idle workers. Once set, the next worker that idles takes it down and rings for whoever
     /// polls.
     ///
-    /// For who has the role: it sets the watch, *then* looks at [`Handoff::idle`] once more, and polls.
+    /// For who has the role: it sets the watch, *then* looks at [`Handoff::idle`] once more, and polls if that is still too few.
     pub fn set_idle_watch(&self, want: bool) {
         lock(&self.roster).watch(want);
     }

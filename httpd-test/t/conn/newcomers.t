@@ -9,7 +9,7 @@ use MPMTest::Test within => 120, qw(wait_until probe_server conns);
 
 plan skip_all => 'h2load is missing' unless have_h2();
 
-my ($THREADS, $CLIENTS, $NEWCOMERS) = (25, 64, 75);
+my ($THREADS, $CLIENTS, $REQUESTS, $NEWCOMERS) = (25, 64, 150_000, 75);
 
 # No logs, no status: what a request costs decides how many workers 64 of them keep busy.
 my $s = MPMTest::Server->new(
@@ -26,7 +26,7 @@ my @cores = `taskset -cp $$ 2>/dev/null` =~ /([\d,-]+)$/ ? $1 =~ /(\d+)/g : ();
 my @apart = @cores > 1 ? ('taskset', '-c', $cores[-1]) : ();
 system "taskset -acp $cores[0] $_ >/dev/null 2>&1" for @cores ? $s->members : ();
 
-my $load = open my $out, '-|', 'timeout', 60, @apart, 'h2load', '--h1', '-t1', "-c$CLIENTS", '-n100000', $s->url('/index.html')
+my $load = open my $out, '-|', 'timeout', 60, @apart, 'h2load', '--h1', '-t1', "-c$CLIENTS", "-n$REQUESTS", $s->url('/index.html')
     or die "h2load: $!";
 # Local address and state (01: established) of each connection.
 my $mine = sprintf '^[0-9A-F]+:%04X 01$', $s->port;
@@ -42,7 +42,7 @@ for (1 .. $NEWCOMERS) {
 }
 is $served, $NEWCOMERS, 'newcomers are served while they go on';
 my ($succeeded) = join('', <$out>) =~ /(\d+) succeeded/;
-is $succeeded, 100_000, 'and no request of theirs fails';
+is $succeeded, $REQUESTS, 'and no request of theirs fails';
 
 $s->stop;
 
@@ -54,16 +54,17 @@ my $p = probe_server(
 $p->start or BAIL_OUT('the server does not start: ' . $p->console_text);
 $p->get('/index.html') for 1 .. 100;
 $p->at_rest;
-my ($child) = grep { $_ != $p->pid } $p->members;
+my ($child) = $p->children;
 my $sockets = sub { scalar grep { (readlink // '') =~ /^socket/ } glob "/proc/$child/fd/*" };
 my $before = $sockets->();
 kill STOP => $child;
+wait_until { !grep { !/\) T / } map { $p->slurp($_) // ') T ' } glob "/proc/$child/task/*/stat" } 5;
 my @burst = conns($p, 12);
-$_->request('/probe/sleep?ms=1500') for @burst;
+$_->request('/probe/sleep?ms=4000') for @burst;
 $p->clear_log_mark;
 kill CONT => $child;
 ok $p->log_like(qr/All workers busy/, 5), 'twelve at once keep four workers busy';
 is $sockets->() - $before, 4, 'and the others are left to other processes';
-is scalar(grep { $_->response(20)->{status} == 200 } @burst), 12, 'or wait for their turn';
+is scalar(grep { $_->response(40)->{status} == 200 } @burst), 12, 'or wait for their turn';
 
 done_testing;
