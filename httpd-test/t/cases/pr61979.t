@@ -111,7 +111,8 @@ subtest 'no more memory for events' => sub {
     like $asks->response(3)->{body}, qr/^as you say/, 'nothing can be added to the pollset any more';
     my $over = time + 6;
     is served(@old), 5, beyond('requests on connections that exist are answered');
-    is served(@old), 5, beyond('and these are kept') if !is_stock();
+    # An event that comes while a request is served takes its connection out of the pollset, and that can't be added again.
+    cmp_ok served(@old), '>', 0, beyond('and these are kept') if !is_stock();
     my @late = conns($s, 5);
     is served(@late), 5, 'so are those on new ones';
     is scalar(grep { $_->eof_within(3) } @late), 5, 'which cannot be kept';
