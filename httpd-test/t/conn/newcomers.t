@@ -55,8 +55,7 @@ $p->start or BAIL_OUT('the server does not start: ' . $p->console_text);
 $p->get('/index.html') for 1 .. 100;
 $p->at_rest;
 my ($child) = $p->children;
-my $sockets = sub { scalar grep { (readlink // '') =~ /^socket/ } glob "/proc/$child/fd/*" };
-my $before = $sockets->();
+my $before = $p->fds($child);
 kill STOP => $child;
 wait_until { !grep { !/\) T / } map { $p->slurp($_) // ') T ' } glob "/proc/$child/task/*/stat" } 5;
 my @burst = conns($p, 12);
@@ -64,7 +63,7 @@ $_->request('/probe/sleep?ms=4000') for @burst;
 $p->clear_log_mark;
 kill CONT => $child;
 ok $p->log_like(qr/All workers busy/, 5), 'twelve at once keep four workers busy';
-is $sockets->() - $before, 4, 'and the others are left to other processes';
+is $p->fds($child) - $before, 4, 'and the others are left to other processes';
 is scalar(grep { $_->response(40)->{status} == 200 } @burst), 12, 'or wait for their turn';
 
 done_testing;
