@@ -16,29 +16,27 @@ pub fn thread_cpu_us() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// What the kernel knows of this thread. Two system calls; no switches where the system does not tell of a single thread.
+/// What the kernel knows of this thread. Two system calls.
 #[must_use]
 pub fn thread_usage() -> Usage {
-    let (voluntary, involuntary) = thread_switches();
     Usage {
         cpu_us: thread_cpu_us(),
-        voluntary,
-        involuntary,
+        sleeps: thread_sleeps(),
     }
 }
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-fn thread_switches() -> (u64, u64) {
+fn thread_sleeps() -> Option<u64> {
     // SAFETY: a structure of integers, for which all zeros are values.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is a valid place for the result.
     unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
-    (usage.ru_nvcsw as u64, usage.ru_nivcsw as u64)
+    Some(usage.ru_nvcsw as u64)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-fn thread_switches() -> (u64, u64) {
-    (0, 0)
+fn thread_sleeps() -> Option<u64> {
+    None
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

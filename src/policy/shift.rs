@@ -9,7 +9,8 @@
 //! worker was kept from its core tells nothing of the kind. Where cores are scarce it would wake more workers, who make cores
 //! scarcer: twenty in one core's queue, each for a slice, keep a request waiting for a tenth of a second.
 //!
-//! The kernel's figures for both are system calls, so they are read only when the clock says that they matter.
+//! The kernel's figures for both are system calls, so they are read only when the clock says that they matter. Sleep, time that says
+//! what the next of its kind would take, is told from the rest by the count of voluntary switches.
 
 /// How much CPU time a shift has, in microseconds.
 const SHIFT_US: u64 = 300;
@@ -20,6 +21,11 @@ const SHIFT_ITEMS: u32 = 12;
 /// An item that took longer than this, in microseconds, may have been kept from its core. Slices are longer by far.
 const SUSPECT_US: u64 = 200;
 
+/// An item that is not known to have slept counts as this long at most, in microseconds: a few of the kind wake another worker, one
+/// alone doesn't. It may have been kept from its core by the host of a virtual machine, which looks like CPU time, by and large, and
+/// takes milliseconds.
+const LONGEST_RUN_US: u64 = 500;
+
 /// What a poll takes that finds something at once, in microseconds, without the events themselves, which take up to one each. One
 /// that took longer has slept.
 const POLL_US: u64 = 10;
@@ -29,10 +35,8 @@ const POLL_US: u64 = 10;
 pub struct Usage {
     /// CPU time, in microseconds.
     pub cpu_us: u64,
-    /// How often it has lost its core because it slept,
-    pub voluntary: u64,
-    /// and because another one was to have it.
-    pub involuntary: u64,
+    /// How often it has lost its core because it slept; `None` where the system doesn't tell.
+    pub sleeps: Option<u64>,
 }
 
 /// What a worker has done. Times are in microseconds of the monotonic clock.
@@ -51,6 +55,8 @@ pub struct Shift {
     usage: Usage,
     /// and when that was.
     read_us: u64,
+    /// It may have slept in a poll since.
+    stale: bool,
 }
 
 impl Shift {
@@ -58,7 +64,7 @@ impl Shift {
     pub fn begin(&mut self, now_us: u64, read: impl FnOnce() -> Usage) {
         let idled_us = now_us - self.polled_us.max(self.ended_us);
         if idled_us > POLL_US {
-            (self.usage, self.read_us) = (read(), now_us);
+            self.note(now_us, read());
             if idled_us > SHIFT_US {
                 self.begin_anew(now_us, Some(self.usage.cpu_us));
             }
@@ -71,6 +77,7 @@ impl Shift {
         let took_us = now_us - self.polled_us.max(self.ended_us);
         if took_us > POLL_US + found as u64 {
             // With one client that is so each time: no reason for a system call.
+            self.stale = true;
             self.begin_anew(now_us, None);
         }
         self.polled_us = now_us;
@@ -84,19 +91,21 @@ impl Shift {
         if took_us <= SUSPECT_US {
             return Some(took_us);
         }
-        let now = read();
-        let before = std::mem::replace(&mut self.usage, now);
+        let (before, stale) = (self.usage, self.stale);
         let elsewhere_us = self.begun_us.saturating_sub(self.read_us);
-        self.read_us = now_us;
-        // If it has slept in a poll, that is taken for this item's sleep.
-        let slept = now.voluntary != before.voluntary;
-        let preempted = now.involuntary != before.involuntary;
-        if slept || !preempted {
+        let now = read();
+        self.note(now_us, now);
+        let slept = now.sleeps != before.sleeps;
+        if now.sleeps.is_none() || (slept && !stale) {
             return Some(took_us);
         }
-        // It has used its core for so long at least: before the item, for no longer than it could.
-        let used_us = (now.cpu_us - before.cpu_us).saturating_sub(elsewhere_us);
-        (used_us > SUSPECT_US).then_some(used_us)
+        let ran_us = match slept {
+            // In a poll, or else now.
+            true => took_us,
+            // It has used its core for so long at least: before the item, for no longer than it could.
+            false => (now.cpu_us - before.cpu_us).saturating_sub(elsewhere_us),
+        };
+        (ran_us > SUSPECT_US).then_some(ran_us.min(LONGEST_RUN_US))
     }
 
     /// Whether the shift is over, and the next one begins. `cpu_us` reads the thread's CPU time.
@@ -112,6 +121,12 @@ impl Shift {
         }
         self.begin_anew(self.ended_us, Some(now_us));
         true
+    }
+
+    fn note(&mut self, now_us: u64, usage: Usage) {
+        self.usage = usage;
+        self.read_us = now_us;
+        self.stale = false;
     }
 
     fn begin_anew(&mut self, now_us: u64, cpu_us: Option<u64>) {
@@ -138,14 +153,21 @@ mod tests {
         /// Nothing is due: the worker idles for a second.
         fn new() -> Bench {
             let mut bench = Bench::default();
-            bench.usage.cpu_us = 5_000;
+            bench.usage = Usage {
+                cpu_us: 5_000,
+                sleeps: Some(0),
+            };
             bench.idle(1_000_000);
             bench
         }
 
         fn idle(&mut self, us: u64) {
             self.now_us += us;
-            self.usage.voluntary += 1;
+            self.sleep();
+        }
+
+        fn sleep(&mut self) {
+            self.usage.sleeps = self.usage.sleeps.map(|sleeps| sleeps + 1);
         }
 
         /// A poll that lasts for so long.
@@ -242,25 +264,27 @@ mod tests {
 
     #[test]
     fn time_without_a_core_is_not_what_an_item_takes() {
-        // (CPU time, waiting, voluntary and involuntary switches in it, what is said of it)
+        // (CPU time, other time, how often it slept, what is said of it)
         let cases = [
-            (100, 100, (0, 1), Some(200)), // too short to be looked at
-            (5_000, 0, (0, 0), Some(5_000)),
-            (20, 5_000, (1, 0), Some(5_020)), // it has slept
-            (20, 5_000, (1, 1), Some(5_020)),
-            (20, 5_000, (0, 1), None),
-            (5_000, 4_000, (0, 2), Some(5_000)),
+            (100, 100, Some(0), Some(200)), // too short to be looked at
+            (20, 5_000, Some(1), Some(5_020)),
+            (20, 5_000, Some(0), None),
+            (200, 5_000, Some(0), None),
+            (201, 5_000, Some(0), Some(201)),
+            (5_000, 0, Some(0), Some(LONGEST_RUN_US)),
+            (5_000, 4_000, Some(0), Some(LONGEST_RUN_US)),
+            (5_000, 4_000, Some(2), Some(9_000)),
+            (20, 5_000, None, Some(5_020)), // who knows
         ];
-        for (cpu_us, wait_us, (voluntary, involuntary), expected) in cases {
+        for (cpu_us, wait_us, slept, expected) in cases {
             let mut bench = Bench::new();
             let _ = bench.item(20, 0);
             let mut after = bench.usage;
-            after.voluntary += voluntary;
-            after.involuntary += involuntary;
+            after.sleeps = slept.and_then(|n| Some(after.sleeps? + n));
             after.cpu_us += cpu_us;
             bench.shift.begin(bench.now_us, || unreachable!());
             let took_us = bench.shift.end(bench.now_us + cpu_us + wait_us, || after);
-            assert_eq!(took_us, expected, "{after:?}");
+            assert_eq!(took_us, expected, "{after:?}, {wait_us} us");
         }
     }
 
@@ -271,15 +295,42 @@ mod tests {
         // The worker's own sleep is read with the item that follows it.
         bench.idle(POLL_US + 1);
         let _ = bench.item(20, 0);
-        bench.usage.involuntary += 1;
         assert_eq!(bench.item(20, 4_000), None);
-        assert_eq!(bench.item(20, 4_000), Some(4_020), "not preempted again");
-        // After a poll that has slept nothing is known, until the next reading.
-        bench.poll(POLL_US + 2, 1);
-        bench.usage.voluntary += 1;
-        bench.usage.involuntary += 1;
+        bench.sleep();
         assert_eq!(bench.item(20, 4_000), Some(4_020));
-        bench.usage.involuntary += 1;
+        assert_eq!(bench.item(20, 4_000), None, "it has not slept again");
+        // CPU time may be that of the items before.
+        let _ = bench.item(150, 0);
+        let _ = bench.item(150, 0);
+        assert_eq!(bench.item(150, 4_000), None);
+        let _ = bench.item(150, 0);
+        assert_eq!(bench.item(300, 0), Some(300));
+    }
+
+    #[test]
+    fn who_has_slept_the_poll_or_the_item_is_known_from_the_next_one_on() {
+        let mut bench = Bench::new();
+        let _ = bench.item(20, 0);
+        for _ in 0..2 {
+            bench.poll(POLL_US + 2, 1);
+            bench.sleep();
+            assert_eq!(bench.item(20, 4_000), Some(LONGEST_RUN_US));
+            bench.sleep();
+            assert_eq!(bench.item(20, 4_000), Some(4_020));
+        }
+        // So too if it has not taken as long as that.
+        bench.poll(POLL_US + 2, 1);
+        bench.sleep();
+        assert_eq!(bench.item(20, 300), Some(320));
+        // A poll that may have slept, and has not.
+        bench.poll(POLL_US + 2, 1);
         assert_eq!(bench.item(20, 4_000), None);
+        // A reading when work is taken up says it, too.
+        bench.poll(POLL_US + 2, 1);
+        bench.idle(POLL_US + 1);
+        bench.sleep();
+        let _ = bench.item(20, 0);
+        bench.sleep();
+        assert_eq!(bench.item(20, 4_000), Some(4_020));
     }
 }
