@@ -278,9 +278,10 @@ mod tests {
         ];
         for (cpu_us, wait_us, slept, expected) in cases {
             let mut bench = Bench::new();
+            bench.usage.sleeps = slept.map(|_| 0);
             let _ = bench.item(20, 0);
             let mut after = bench.usage;
-            after.sleeps = slept.and_then(|n| Some(after.sleeps? + n));
+            after.sleeps = slept;
             after.cpu_us += cpu_us;
             bench.shift.begin(bench.now_us, || unreachable!());
             let took_us = bench.shift.end(bench.now_us + cpu_us + wait_us, || after);
