@@ -152,10 +152,12 @@ mod tests {
     impl Bench {
         /// Nothing is due: the worker idles for a second.
         fn new() -> Bench {
-            let mut bench = Bench::default();
-            bench.usage = Usage {
-                cpu_us: 5_000,
-                sleeps: Some(0),
+            let mut bench = Bench {
+                usage: Usage {
+                    cpu_us: 5_000,
+                    sleeps: Some(0),
+                },
+                ..Bench::default()
             };
             bench.idle(1_000_000);
             bench

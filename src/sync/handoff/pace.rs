@@ -3,6 +3,8 @@
 //! A wake-up costs two switches, more than a small file costs to serve. So whoever is at work anyway takes what waits, as long
 //! as that is soon done; the more there is of it, and the longer each takes, the sooner another worker is called.
 
+use super::TICK;
+
 /// What an item may wait for a worker that is at work, in microseconds, while others sleep. Of the order of what it takes to
 /// wake one on another core.
 const BUDGET_US: u64 = 200;
@@ -48,16 +50,24 @@ impl Pace {
         }
     }
 
-    /// How many workers serve so many items soon enough; one at least, and not more than there are items.
+    /// How many workers so many items keep busy: one each if they are called one each, else as many as are done with them within
+    /// a tick of the guard; one at least.
     pub(super) fn workers_for(self, items: usize) -> usize {
-        let work_us = (items as u64 * self.scaled_us).div_ceil(SCALE);
-        items.min(work_us.div_ceil(BUDGET_US).max(1) as usize)
+        if self.worth_a_wake(1, 1) {
+            return items;
+        }
+        let ticks = self.work_us(items).div_ceil(TICK.as_micros() as u64);
+        items.min(ticks.max(1) as usize)
     }
 
     /// Whether the last of `waiting` would wait too long for the `active` workers that are at work.
-    pub(super) fn worth_a_wake(&self, waiting: usize, active: usize) -> bool {
-        let wait = waiting as u64 * self.scaled_us / SCALE;
-        wait > BUDGET_US * active as u64
+    pub(super) fn worth_a_wake(self, waiting: usize, active: usize) -> bool {
+        self.work_us(waiting) > BUDGET_US * active as u64
+    }
+
+    /// How long one worker would take for so many.
+    fn work_us(self, items: usize) -> u64 {
+        items as u64 * self.scaled_us / SCALE
     }
 }
 
@@ -101,11 +111,13 @@ mod tests {
         let cases = [
             (20, 0, 0),
             (20, 1, 1),
-            (20, 10, 1),
-            (20, 11, 2),
-            (40, 30, 6),
-            (199, 10, 10),
-            (250, 10, 10),
+            (20, 100, 1),
+            (20, 101, 2),
+            (40, 120, 3),
+            (199, 10, 1),
+            (199, 100, 10),
+            (202, 1, 1),
+            (202, 10, 10),
             (1_000_000, 10, 10),
             (0, 10, 1),
         ];
