@@ -54,7 +54,7 @@ impl Worker {
             let mut next = handoff.next(self.index, served_us.take(), tired);
             while let Next::Poll(mut duty) = next {
                 duty.turn(&mut found);
-                shift.polled(clock::now_us(), found.len());
+                shift.polled(clock::now_us(), found.len(), clock::thread_usage);
                 next = handoff.next_after_poll(self.index, duty, &mut found);
             }
             match next {

@@ -30,8 +30,9 @@ fn thread_sleeps() -> Option<u64> {
     // SAFETY: a structure of integers, for which all zeros are values.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is a valid place for the result.
-    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
-    Some(usage.ru_nvcsw as u64)
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) } != 0;
+    // Where a system has the field and doesn't count, it is always 0: a worker has slept before its first item.
+    (!failed && usage.ru_nvcsw > 0).then_some(usage.ru_nvcsw as u64)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]

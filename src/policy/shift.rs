@@ -9,8 +9,8 @@
 //! worker was kept from its core tells nothing of the kind. Where cores are scarce it would wake more workers, who make cores
 //! scarcer: twenty in one core's queue, each for a slice, keep a request waiting for a tenth of a second.
 //!
-//! The kernel's figures for both are system calls, so they are read only when the clock says that they matter. Sleep, time that says
-//! what the next of its kind would take, is told from the rest by the count of voluntary switches.
+//! The kernel's figures for both are system calls, so they are read only when the clock says that they matter. That a thread has
+//! slept shows in its count of voluntary switches, and the next item of its kind is likely to sleep as long.
 
 /// How much CPU time a shift has, in microseconds.
 const SHIFT_US: u64 = 300;
@@ -21,10 +21,13 @@ const SHIFT_ITEMS: u32 = 12;
 /// An item that took longer than this, in microseconds, may have been kept from its core. Slices are longer by far.
 const SUSPECT_US: u64 = 200;
 
-/// An item that is not known to have slept counts as this long at most, in microseconds: a few of the kind wake another worker, one
-/// alone doesn't. It may have been kept from its core by the host of a virtual machine, which looks like CPU time, by and large, and
-/// takes milliseconds.
-const LONGEST_RUN_US: u64 = 500;
+/// An item that has lost its core for a while, not known to be by its own sleep, counts as this long at most, in microseconds: one
+/// alone then wakes nobody for the next request, a few do. The host of a virtual machine takes its time in milliseconds, and most of
+/// that looks like CPU time.
+const LONGEST_UNSURE_US: u64 = 500;
+
+/// An item that may have slept is followed by others of its kind, as a rule: of so many it is to be known.
+const WATCHED_ITEMS: u32 = 100;
 
 /// What a poll takes that finds something at once, in microseconds, without the events themselves, which take up to one each. One
 /// that took longer has slept.
@@ -57,6 +60,8 @@ pub struct Shift {
     read_us: u64,
     /// It may have slept in a poll since.
     stale: bool,
+    /// For so many items more it is to be known which of them sleep.
+    watched: u32,
 }
 
 impl Shift {
@@ -73,20 +78,24 @@ impl Shift {
     }
 
     /// A poll has ended, with so many events.
-    pub fn polled(&mut self, now_us: u64, found: usize) {
+    pub fn polled(&mut self, now_us: u64, found: usize, read: impl FnOnce() -> Usage) {
         let took_us = now_us - self.polled_us.max(self.ended_us);
         if took_us > POLL_US + found as u64 {
-            // With one client that is so each time: no reason for a system call.
+            // With one client that is so each time: no reason for a system call, unless items have slept lately.
             self.stale = true;
+            if self.watched > 0 {
+                self.note(now_us, read());
+            }
             self.begin_anew(now_us, None);
         }
         self.polled_us = now_us;
     }
 
-    /// The item has been served: how long that took, if it is known.
+    /// The item has been served: how long that took as far as it says what others take; `None` if it says nothing.
     pub fn end(&mut self, now_us: u64, read: impl FnOnce() -> Usage) -> Option<u64> {
         self.ended_us = now_us;
         self.items += 1;
+        self.watched = self.watched.saturating_sub(1);
         let took_us = now_us - self.begun_us;
         if took_us <= SUSPECT_US {
             return Some(took_us);
@@ -95,17 +104,25 @@ impl Shift {
         let elsewhere_us = self.begun_us.saturating_sub(self.read_us);
         let now = read();
         self.note(now_us, now);
-        let slept = now.sleeps != before.sleeps;
-        if now.sleeps.is_none() || (slept && !stale) {
+        let (Some(sleeps), Some(sleeps_before)) = (now.sleeps, before.sleeps) else {
             return Some(took_us);
-        }
-        let ran_us = match slept {
-            // In a poll, or else now.
-            true => took_us,
-            // It has used its core for so long at least: before the item, for no longer than it could.
-            false => (now.cpu_us - before.cpu_us).saturating_sub(elsewhere_us),
         };
-        (ran_us > SUSPECT_US).then_some(ran_us.min(LONGEST_RUN_US))
+        let slept = sleeps != sleeps_before;
+        if slept {
+            self.watched = WATCHED_ITEMS;
+            if !stale {
+                return Some(took_us);
+            }
+        }
+        // It has used its core for so long at least: before the item, for no longer than it could.
+        let cpu_us = now.cpu_us.saturating_sub(before.cpu_us);
+        let used_us = cpu_us.saturating_sub(elsewhere_us).min(took_us);
+        if used_us >= took_us - took_us / 8 {
+            return Some(used_us);
+        }
+        // If it has slept, it was in the poll, or else now.
+        let unsure_us = if slept { took_us } else { used_us };
+        (unsure_us > SUSPECT_US).then_some(unsure_us.min(LONGEST_UNSURE_US))
     }
 
     /// Whether the shift is over, and the next one begins. `cpu_us` reads the thread's CPU time.
@@ -175,7 +192,11 @@ mod tests {
         /// A poll that lasts for so long.
         fn poll(&mut self, us: u64, found: usize) {
             self.now_us += us;
-            self.shift.polled(self.now_us, found);
+            let (reads, usage) = (&mut self.reads, self.usage);
+            self.shift.polled(self.now_us, found, || {
+                *reads += 1;
+                usage
+            });
         }
 
         /// An item, of so much CPU time and so much without a core; what is said of it.
@@ -268,26 +289,34 @@ mod tests {
     fn time_without_a_core_is_not_what_an_item_takes() {
         // (CPU time, other time, how often it slept, what is said of it)
         let cases = [
-            (100, 100, Some(0), Some(200)), // too short to be looked at
-            (20, 5_000, Some(1), Some(5_020)),
-            (20, 5_000, Some(0), None),
-            (200, 5_000, Some(0), None),
-            (201, 5_000, Some(0), Some(201)),
-            (5_000, 0, Some(0), Some(LONGEST_RUN_US)),
-            (5_000, 4_000, Some(0), Some(LONGEST_RUN_US)),
-            (5_000, 4_000, Some(2), Some(9_000)),
+            (100, 100, Some(1), Some(200)), // too short to be looked at
+            (20, 5_000, Some(2), Some(5_020)),
+            (20, 5_000, Some(1), None),
+            (200, 5_000, Some(1), None),
+            (201, 5_000, Some(1), Some(201)),
+            (5_000, 0, Some(1), Some(5_000)),
+            (5_000, 700, Some(1), Some(5_000)),
+            (5_000, 720, Some(1), Some(LONGEST_UNSURE_US)),
+            (5_000, 4_000, Some(1), Some(LONGEST_UNSURE_US)),
+            (5_000, 4_000, Some(3), Some(9_000)),
             (20, 5_000, None, Some(5_020)), // who knows
         ];
-        for (cpu_us, wait_us, slept, expected) in cases {
-            let mut bench = Bench::new();
-            bench.usage.sleeps = slept.map(|_| 0);
-            let _ = bench.item(20, 0);
-            let mut after = bench.usage;
-            after.sleeps = slept;
-            after.cpu_us += cpu_us;
-            bench.shift.begin(bench.now_us, || unreachable!());
-            let took_us = bench.shift.end(bench.now_us + cpu_us + wait_us, || after);
-            assert_eq!(took_us, expected, "{after:?}, {wait_us} us");
+        for (cpu_us, wait_us, sleeps, expected) in cases {
+            for known_at_first in [sleeps.map(|_| 1), None] {
+                let mut bench = Bench::new();
+                bench.usage.sleeps = known_at_first;
+                let _ = bench.item(20, 0);
+                let mut after = bench.usage;
+                after.sleeps = sleeps;
+                after.cpu_us += cpu_us;
+                bench.shift.begin(bench.now_us, || unreachable!());
+                let took_us = bench.shift.end(bench.now_us + cpu_us + wait_us, || after);
+                let expected = match known_at_first {
+                    Some(_) => expected,
+                    None => Some(cpu_us + wait_us),
+                };
+                assert_eq!(took_us, expected, "{after:?}, {wait_us} us");
+            }
         }
     }
 
@@ -308,30 +337,64 @@ mod tests {
         assert_eq!(bench.item(150, 4_000), None);
         let _ = bench.item(150, 0);
         assert_eq!(bench.item(300, 0), Some(300));
+        // But not of more than there was time for.
+        bench.usage.cpu_us += 5_000;
+        assert_eq!(bench.item(210, 0), Some(210));
+    }
+
+    /// A poll that sleeps, then an item that does so too, or not.
+    fn after_a_sleep(bench: &mut Bench, sleeps: bool) -> Option<u64> {
+        bench.sleep();
+        bench.poll(POLL_US + 2, 1);
+        if sleeps {
+            bench.sleep();
+        }
+        bench.item(20, 4_000)
     }
 
     #[test]
     fn who_has_slept_the_poll_or_the_item_is_known_from_the_next_one_on() {
+        for first in [true, false] {
+            let mut bench = Bench::new();
+            let _ = bench.item(20, 0);
+            let unsure = after_a_sleep(&mut bench, first);
+            assert_eq!(unsure, Some(LONGEST_UNSURE_US));
+            bench.reads = 0;
+            for _ in 0..3 {
+                assert_eq!(after_a_sleep(&mut bench, true), Some(4_020));
+                assert_eq!(after_a_sleep(&mut bench, false), None);
+            }
+            assert_eq!(bench.reads, 6);
+            // It is forgotten again.
+            for _ in 0..WATCHED_ITEMS {
+                let _ = bench.item(20, 0);
+            }
+            assert_eq!(after_a_sleep(&mut bench, true), Some(LONGEST_UNSURE_US));
+            assert_eq!(bench.reads, 6);
+        }
+    }
+
+    #[test]
+    fn what_is_unsure_may_be_short_or_known_otherwise() {
         let mut bench = Bench::new();
         let _ = bench.item(20, 0);
-        for _ in 0..2 {
-            bench.poll(POLL_US + 2, 1);
-            bench.sleep();
-            assert_eq!(bench.item(20, 4_000), Some(LONGEST_RUN_US));
-            bench.sleep();
-            assert_eq!(bench.item(20, 4_000), Some(4_020));
-        }
-        // So too if it has not taken as long as that.
         bench.poll(POLL_US + 2, 1);
         bench.sleep();
         assert_eq!(bench.item(20, 300), Some(320));
+        // It can't have slept: it has used its core.
+        let mut bench = Bench::new();
+        let _ = bench.item(20, 0);
+        bench.poll(POLL_US + 2, 1);
+        bench.sleep();
+        assert_eq!(bench.item(4_000, 0), Some(4_000 - (POLL_US + 2)));
         // A poll that may have slept, and has not.
+        let mut bench = Bench::new();
+        let _ = bench.item(20, 0);
         bench.poll(POLL_US + 2, 1);
         assert_eq!(bench.item(20, 4_000), None);
         // A reading when work is taken up says it, too.
         bench.poll(POLL_US + 2, 1);
         bench.idle(POLL_US + 1);
-        bench.sleep();
         let _ = bench.item(20, 0);
         bench.sleep();
         assert_eq!(bench.item(20, 4_000), Some(4_020));
