@@ -61,7 +61,7 @@ pub struct Load {
 /// How many workers have nothing to do, of so many that have no item in their hands while so many items are `waiting`.
 ///
 /// Those that were accepted and wait for their first worker (`arriving`) take one each, as nobody knows what they will want. Those
-/// that are ready again take as many as they keep busy (`workers_for`): with 30 short requests found, most workers are idle.
+/// that are ready again take as many as they need (`workers_for`): with 30 short requests found, most workers are idle.
 #[must_use]
 pub fn workers_left(
     at_hand: usize,

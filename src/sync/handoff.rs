@@ -190,8 +190,8 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         self.gauges.at_hand.load(Ordering::Relaxed)
     }
 
-    /// How many of them so many items keep busy, if those are like the last ones: one each while items are slow, few while they
-    /// are short.
+    /// How many of them so many items take, if those are like the last ones: one each while each is worth a wake-up, else as many
+    /// as are done with them within a [`TICK`].
     #[must_use]
     pub fn workers_for(&self, items: usize) -> usize {
         Pace::from_bits(self.gauges.pace.load(Ordering::Relaxed)).workers_for(items)

@@ -50,8 +50,8 @@ impl Pace {
         }
     }
 
-    /// How many workers so many items keep busy: one each if they are called one each, else as many as are done with them within
-    /// a tick of the guard; one at least.
+    /// How many workers so many items take: one each if each is worth a wake-up, else as many as are done with them within a tick
+    /// of the guard; one at least.
     pub(super) fn workers_for(self, items: usize) -> usize {
         if self.worth_a_wake(1, 1) {
             return items;
@@ -137,6 +137,16 @@ mod tests {
             !pace.worth_a_wake(1, 1)
         });
         assert!(soon.is_some_and(|n| (50..250).contains(&n)), "{soon:?}");
+    }
+
+    /// What `policy::shift` says of an item that may have been kept from its core.
+    #[test]
+    fn one_of_half_a_millisecond_wakes_nobody_for_the_next_one_but_a_few_do() {
+        let mut pace = steady(20);
+        for count in 1..=4 {
+            pace.note(500);
+            assert_eq!(pace.worth_a_wake(1, 1), count == 4, "{count}");
+        }
     }
 
     #[test]
