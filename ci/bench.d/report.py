@@ -70,6 +70,8 @@ def text(results, drawn):
              "KiB: proportional set size of all processes, per idle connection."]
     for subject in subjects(results):
         parts += [f"## {subject}", tables.markdown(tables.summary(results, subject))]
+        if {"event", "worker"} <= set(results["machine"]["contenders"]):
+            parts += ["### In short: event / worker / this", tables.markdown(tables.short(results, subject))]
         judged = targets.judge(results["cases"], subject)
         if judged:
             met = sum(entry["met"] for entry in judged)

@@ -103,6 +103,28 @@ def summary(results, subject):
     return rows
 
 
+def short(results, subject):
+    """What README.md shows: one line for each load, event / worker / the subject."""
+    rows = [["case", "CPU us per request", "context switches per request", "req/s, this / event", "p99 ms",
+             "failed requests, event / this"]]
+    for name, phases in results["cases"].items():
+        case = cases.BY_NAME[name]
+        if case.kind in ("growth", "quiet", "profile") or 0 < case.idle < cases.MOST_IDLE:
+            continue
+        idle = case.kind == "idle"
+
+        def show(metric, who=subject, other=None, phase="idle" if idle else "free"):
+            return middle(cell(phases, who, (None, phase, metric, other)))
+
+        def all_of(metric, **more):
+            return " / ".join(show(metric, who, **more) for who in ("event", "worker", subject))
+
+        beside = "beside." if idle else ""
+        rows.append([case.title, all_of(beside + "cpu_us"), all_of(beside + "switches"), show("rps", other="event"),
+                     all_of("p99_ms", phase="idle" if idle else "apart"), f"{show('failed', 'event')} / {show('failed')}"])
+    return rows
+
+
 def of_targets(results, subject):
     rows = [["case", "target", "measured", "met"]]
     for entry in targets.judge(results["cases"], subject):

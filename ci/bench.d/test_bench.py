@@ -1,8 +1,10 @@
 """Tests of the bench itself: what reads other programs' output, and what judges the figures."""
 import os
+import re
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import calls
 import cases
@@ -256,6 +258,35 @@ class Figures(unittest.TestCase):
         runs = [{"results": {"rust": {"failed": failed}}} for failed in (0, 0, 1)]
         judged = targets.judge({"keep-64": {"free": runs}}, "rust")
         self.assertEqual([(entry["figure"], entry["met"]) for entry in judged], [(1, False)])
+
+
+class Short(unittest.TestCase):
+    def test_a_line_has_the_medians_of_three(self):
+        def entry(factor):
+            free = {"cpu_us": 40, "switches": 2, "rps": 100, "failed": 7}
+            return {"results": {who: {key: share * factor * figure for key, figure in free.items()}
+                                for who, share in (("event", 1), ("worker", .5), ("rust", .25))}}
+
+        apart = [{"results": {"event": {"p99_ms": 3}, "rust": {"p99_ms": 2}}}]
+        phases = {"free": [entry(factor) for factor in (1, 2, 9)], "apart": apart}
+        results = {"cases": {"keep-8": phases, "idle-1000": {}, "quiet": {}}}
+        _, row = tables.short(results, "rust")
+        self.assertEqual(row, ["8 keep-alive clients", "80 / 40 / 20", "4 / 2 / 1", "0.25", "3 / - / 2", "14 / 3.50"])
+
+    def test_idle_connections_are_measured_beside_the_load(self):
+        idle = {"beside": {"cpu_us": 20, "switches": 3}, "without": {"cpu_us": 99}, "rps": 10, "p99_ms": 5, "failed": 0}
+        results = {"cases": {"idle-10000": {"idle": [{"results": {"event": idle, "rust": idle}}]}}}
+        _, row = tables.short(results, "rust")
+        self.assertEqual(row[1:], ["20 / - / 20", "3 / - / 3", "1", "5 / - / 5", "0 / 0"])
+
+    def test_the_readme_has_what_the_report_says(self):
+        root = Path(__file__).parents[2]
+        readme = (root / "README.md").read_text(encoding="utf-8")
+        reports = set(re.findall(r"ci/bench\.d/[\w-]+/report\.md", readme))
+        self.assertEqual(len(reports), 1, "README.md names one report")
+        report = (root / reports.pop()).read_text(encoding="utf-8")
+        table = re.search(r"^### In short.*?\n\n(.*?)\n\n", report, re.M | re.S)[1]
+        self.assertIn(table, readme)
 
 
 class Rounds(unittest.TestCase):
