@@ -78,28 +78,33 @@ def markdown(rows):
     return "\n".join([head, f"| --- |{' ---: |' * (len(rows[0]) - 1)}", *body])
 
 
-def summary(results, subject):
-    """One line for each load: what the subject came to, beside the others' CPU time."""
-    names = results["machine"]["contenders"]
-    compared = [name for name in dict.fromkeys(("event", "worker", subject)) if name in names]
-    head = ["case", *(f"{name} us" for name in names), "CPU /event", "CPU /worker",
-            *(f"switches {name}" for name in compared),
-            "req/s /event", "p99 /event", "p99 /worker", "failed event", f"failed {subject}"]
-    rows = [head]
+def loads(results):
+    """Each case under load, with what shows a contender's median, or that of its ratio to another's."""
     for name, phases in results["cases"].items():
         case = cases.BY_NAME[name]
         if case.kind in ("growth", "quiet", "profile"):
             continue
-        free, apart, cpu = ("idle", "idle", "beside.cpu_us") if case.kind == "idle" else ("free", "apart", "cpu_us")
 
-        def show(metric, who=subject, other=None, phase=free):
-            return middle(cell(phases, who, (None, phase, metric, other)))
+        def show(metric, who, other=None, phases=phases, idle=case.kind == "idle"):
+            phase = "idle" if idle else "apart" if metric == "p99_ms" else "free"
+            beside = "beside." if idle and metric in ("cpu_us", "switches") else ""
+            return middle(cell(phases, who, (None, phase, beside + metric, other)))
 
-        switches = "beside.switches" if case.kind == "idle" else "switches"
-        rows.append([case.title, *(show(cpu, who) for who in names), show(cpu, other="event"),
-                     show(cpu, other="worker"), *(show(switches, who) for who in compared),
-                     show("rps", other="event"), show("p99_ms", other="event", phase=apart),
-                     show("p99_ms", other="worker", phase=apart), show("failed", "event"), show("failed")])
+        yield case, show
+
+
+def summary(results, subject):
+    """One line for each load: what the subject came to, beside the others' CPU time."""
+    names = results["machine"]["contenders"]
+    compared = [name for name in dict.fromkeys(("event", "worker", subject)) if name in names]
+    rows = [["case", *(f"{name} us" for name in names), "CPU /event", "CPU /worker",
+             *(f"switches {name}" for name in compared),
+             "req/s /event", "p99 /event", "p99 /worker", "failed event", f"failed {subject}"]]
+    for case, show in loads(results):
+        rows.append([case.title, *(show("cpu_us", who) for who in names), show("cpu_us", subject, "event"),
+                     show("cpu_us", subject, "worker"), *(show("switches", who) for who in compared),
+                     show("rps", subject, "event"), show("p99_ms", subject, "event"),
+                     show("p99_ms", subject, "worker"), show("failed", "event"), show("failed", subject)])
     return rows
 
 
@@ -107,21 +112,13 @@ def short(results, subject):
     """What README.md shows: one line for each load, event / worker / the subject."""
     rows = [["case", "CPU us per request", "context switches per request", "req/s, this / event", "p99 ms",
              "failed requests, event / this"]]
-    for name, phases in results["cases"].items():
-        case = cases.BY_NAME[name]
-        if case.kind in ("growth", "quiet", "profile") or 0 < case.idle < cases.MOST_IDLE:
+    for case, show in loads(results):
+        if 0 < case.idle < cases.MOST_IDLE:
             continue
-        idle = case.kind == "idle"
-
-        def show(metric, who=subject, other=None, phase="idle" if idle else "free"):
-            return middle(cell(phases, who, (None, phase, metric, other)))
-
-        def all_of(metric, **more):
-            return " / ".join(show(metric, who, **more) for who in ("event", "worker", subject))
-
-        beside = "beside." if idle else ""
-        rows.append([case.title, all_of(beside + "cpu_us"), all_of(beside + "switches"), show("rps", other="event"),
-                     all_of("p99_ms", phase="idle" if idle else "apart"), f"{show('failed', 'event')} / {show('failed')}"])
+        cpu, switches, p99 = (" / ".join(show(metric, who) for who in ("event", "worker", subject))
+                              for metric in ("cpu_us", "switches", "p99_ms"))
+        rows.append([case.title, cpu, switches, show("rps", subject, "event"), p99,
+                     f"{show('failed', 'event')} / {show('failed', subject)}"])
     return rows
 
 
