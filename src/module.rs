@@ -5,7 +5,7 @@ use crate::entry::{configuration, connections, optional, running};
 use crate::host::c::apr_pool_t;
 use crate::host::hooks::{self, Hooks};
 use crate::host::identity::{self, ModuleRecord};
-use crate::host::{bucket, guard, optional as functions, server};
+use crate::host::{bucket, filter, guard, optional as functions, server};
 
 /// For `LoadModule mpm_rust_event_module .../mod_mpm_rust_event.so`.
 #[no_mangle]
@@ -33,6 +33,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
         settings().set_announced(false);
         functions::answer_to_both_names();
         optional::offer_all();
+        filter::register_answer(connections::on_answer);
         hooks::register(&Hooks {
             open_logs: Some(configuration::on_open_logs),
             pre_config: Some(configuration::on_pre_config),
@@ -44,6 +45,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
             mpm_get_name: Some(configuration::on_get_name),
             pre_read_request: Some(connections::on_pre_read_request),
             post_read_request: Some(connections::on_post_read_request),
+            insert_error_filter: Some(connections::on_insert_error_filter),
             pre_connection: Some(connections::on_pre_connection),
             protocol_switch: Some(connections::on_protocol_switch),
         });

@@ -4,6 +4,7 @@
 //! so a connection that is accepted has an idle worker, as far as one can
 //! know: nothing is reserved that could be lost again.
 
+use super::turnover::Newcomers;
 use super::{Child, Work};
 use crate::conn::ledger::Also;
 use crate::host::clock::MS;
@@ -28,6 +29,7 @@ pub(super) struct Acceptor {
     pause_us: u64,
     out_of_resources: Onset,
     saturation: Saturation,
+    pub(super) newcomers: Newcomers,
 }
 
 /// Accepting rests while the system is out of a resource.
@@ -49,7 +51,7 @@ const RESOURCE_PAUSE_US: u64 = 50 * MS;
 /// The same after repeated failures.
 const LONGEST_PAUSE_US: u64 = 1_000 * MS;
 /// A lack that comes and goes is logged once in this time.
-const LOG_GAP_MS: u64 = 60_000;
+pub(super) const LOG_GAP_MS: u64 = 60_000;
 /// Accepts per wake-up: enough to batch a burst, few enough that other
 /// children and other events have their turn.
 const BATCH: usize = 16;
@@ -68,6 +70,7 @@ impl Acceptor {
             pause_us: 0,
             out_of_resources: Onset::default(),
             saturation: Saturation::default(),
+            newcomers: Newcomers::new(child),
         }
     }
 
@@ -82,7 +85,11 @@ impl Acceptor {
             return None;
         }
         let look = self.saturation.next_look_ms() * MS;
-        Some(self.pause.map_or(look, |p| p.until_us.min(look)))
+        let pause = self.pause.map(|p| p.until_us);
+        [pause, self.newcomers.look_at_us(), Some(look)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// MaxConnectionsPerChild has been reached.
@@ -98,34 +105,50 @@ impl Acceptor {
         found: &mut Vec<Work>,
         now_us: u64,
     ) {
-        let Some(&socket) = self.sockets.get(index) else {
-            return;
-        };
+        if !child.accepting.load(Ordering::Acquire) {
+            return self.newcomer(child, now_us);
+        }
         for turn in 0..BATCH {
-            let accepting = child.accepting.load(Ordering::Acquire);
-            if !accepting || self.used_up() || child.stage() != Stage::Running {
+            if !child.accepting.load(Ordering::Acquire) {
                 return;
             }
             match admit(&child.load(found.len())) {
                 Verdict::Accept => {
-                    if !self.accept_one(child, socket, found, now_us) {
+                    if !self.accept_one(child, index, found, now_us) {
                         return;
                     }
                 }
-                why if turn == 0 && found.is_empty() => return self.block(child, why, now_us),
+                why if turn == 0 && found.is_empty() => {
+                    return self.block(child, why, found, now_us)
+                }
                 // Perhaps nobody is waiting; the next event will tell.
                 _ => return,
             }
         }
     }
 
-    fn accept_one(
+    /// The child is full and wanted to be told that somebody comes.
+    fn newcomer(&mut self, child: &Child, now_us: u64) {
+        child.parking.pollset().ignore_listening();
+        if self.pause.is_none() {
+            self.newcomers.come(now_us);
+        }
+    }
+
+    /// Accepts from one listening socket; whether it did.
+    pub(super) fn accept_one(
         &mut self,
         child: &Child,
-        socket: Listening,
+        index: usize,
         found: &mut Vec<Work>,
         now_us: u64,
     ) -> bool {
+        if self.used_up() || child.stage() != Stage::Running {
+            return false;
+        }
+        let Some(&socket) = self.sockets.get(index) else {
+            return false;
+        };
         let pool = match child.pools.take() {
             Ok(pool) => pool,
             Err(status) => {
@@ -180,23 +203,26 @@ impl Acceptor {
             until_us: now_us + self.pause_us,
             connections: child.ledger.connections(),
         });
+        self.newcomers.forget(child);
         stop(child);
     }
 
     /// Stops accepting until there is room again.
-    fn block(&mut self, child: &Child, why: Verdict, now_us: u64) {
+    fn block(&mut self, child: &Child, why: Verdict, found: &mut Vec<Work>, now_us: u64) {
         log_stop(child, why);
         stop(child);
-        self.reconsider(child, 0, now_us);
+        self.newcomers.full(child, now_us);
+        self.reconsider(child, found, now_us);
     }
 
-    /// Resumes accepting when there is room again.
-    pub(super) fn reconsider(&mut self, child: &Child, found: usize, now_us: u64) {
+    /// Resumes accepting when there is room again, or lets newcomers take others' places; adds what it accepts to what was
+    /// `found`.
+    pub(super) fn reconsider(&mut self, child: &Child, found: &mut Vec<Work>, now_us: u64) {
         if child.stage() != Stage::Running {
             return;
         }
         if child.accepting.load(Ordering::Acquire) {
-            self.look(child, found, now_us);
+            self.look(child, found.len(), now_us);
             return;
         }
         let paused = self.pause.is_some_and(|pause| pause.holds(child, now_us));
@@ -205,9 +231,13 @@ impl Acceptor {
             // The watch first: a worker that idles after this look rings for whoever polls.
             child.handoff.set_idle_watch(true);
         }
-        let load = self.look(child, found, now_us);
-        if !paused && accept_change(&load) == AcceptChange::Resume {
-            self.resume(child, &load, now_us);
+        let load = self.look(child, found.len(), now_us);
+        if paused {
+            return;
+        }
+        match accept_change(&load) {
+            AcceptChange::Resume => self.resume(child, &load, now_us),
+            _ => self.turn_over(child, &load, found, now_us),
         }
     }
 
@@ -228,8 +258,9 @@ impl Acceptor {
 
     /// How many idle keep-alive connections to close for others' sake, as of the last look.
     pub(super) fn keepalives_to_shed(&mut self, child: &Child) -> u32 {
+        let most = child.threads().min(self.newcomers.waiting());
         self.saturation
-            .keepalives_to_shed(|| child.parking.keep_alives(), child.threads())
+            .keepalives_to_shed(|| child.parking.keep_alives(), most)
     }
 
     fn resume(&mut self, child: &Child, load: &Load, now_us: u64) {
@@ -251,28 +282,39 @@ impl Acceptor {
     fn listen(&mut self, child: &Child, now_us: u64) {
         match child.parking.pollset().listen() {
             Ok(()) => {
+                self.newcomers.forget(child);
                 child.accepting.store(true, Ordering::Release);
                 child.entry.set_not_accepting(false);
                 self.look(child, 0, now_us);
             }
-            Err(status) => {
-                log_server!(
-                    Level::Err,
-                    status,
-                    "rust_event: can't watch the listening sockets: has each Listen address been bound (see the \
-                     messages of the start)?"
-                );
-                self.rest(child, now_us);
-            }
+            Err(status) => self.cannot_listen(child, status, now_us),
         }
+    }
+
+    /// The child is full and nobody waits: the pollset is to tell when somebody comes.
+    pub(super) fn nobody_waits(&mut self, child: &Child, now_us: u64) {
+        self.saturation.nobody_waits();
+        if let Err(status) = child.parking.pollset().listen() {
+            self.cannot_listen(child, status, now_us);
+        }
+    }
+
+    fn cannot_listen(&mut self, child: &Child, status: Status, now_us: u64) {
+        log_server!(
+            Level::Err,
+            status,
+            "rust_event: can't watch the listening sockets: has each Listen address been bound (see the \
+             messages of the start)?"
+        );
+        self.rest(child, now_us);
     }
 }
 
 /// Stops to watch the listening sockets.
 pub(super) fn stop(child: &Child) {
-    if child.accepting.swap(false, Ordering::AcqRel) {
-        child.parking.pollset().ignore_listening();
-    }
+    child.accepting.store(false, Ordering::Release);
+    // Also if it doesn't accept: a full child may want to be told of newcomers.
+    child.parking.pollset().ignore_listening();
     child.entry.set_not_accepting(true);
 }
 

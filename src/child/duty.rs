@@ -97,11 +97,11 @@ impl Duty {
             if expired.is_empty() {
                 break;
             }
-            child.close_soon(expired, found);
+            child.close_soon(expired);
         }
         match child.stage() {
             Stage::Running => {
-                self.acceptor.reconsider(child, found.len(), now_us);
+                self.acceptor.reconsider(child, found, now_us);
                 let shed = self.acceptor.keepalives_to_shed(child);
                 if shed > 0 {
                     log_server!(
@@ -110,21 +110,22 @@ impl Duty {
                         "All workers are busy, will shutdown {shed} keep-alive connections"
                     );
                     let oldest = child.parking.take_keep_alives(shed as usize);
-                    child.close_soon(oldest, found);
+                    child.close_soon(oldest);
                 }
             }
-            Stage::Finishing | Stage::Ending => self.drop_idle(now_us, found),
+            Stage::Finishing | Stage::Ending => self.drop_idle(now_us),
         }
+        child.call_for_closings(now_us, found);
     }
 
     /// Once the drain window is over, idle connections of a finishing child are closed; `process` parks no more of them.
-    fn drop_idle(&self, now_us: u64, found: &mut Vec<Work>) {
+    fn drop_idle(&self, now_us: u64) {
         let until = self.child.drain_until_us.load(Ordering::Acquire);
         if now_us < until {
             return;
         }
         let idle = self.child.parking.take_keep_alives(usize::MAX);
-        self.child.close_soon(idle, found);
+        self.child.close_soon(idle);
     }
 
     fn poll(&mut self, now_us: u64, found: &mut Vec<Work>) {
@@ -203,7 +204,11 @@ impl Child {
 
     /// The first of what is due: given times, timers, timeouts.
     fn earliest(&self, fixed: &[Option<u64>]) -> Option<u64> {
-        let changing = [self.timers.next_deadline(), self.parking.next_deadline_us()];
+        let changing = [
+            self.timers.next_deadline(),
+            self.parking.next_deadline_us(),
+            self.closings.next_deadline_us(),
+        ];
         fixed.iter().copied().chain(changing).flatten().min()
     }
 }

@@ -45,8 +45,8 @@ fn begin(conn: &Running, socket: Socket) -> Drained {
     conn.begin_linger();
     socket.set_timeout_us(match conn.expired() {
         // It has not read for all of Timeout, or owes us nothing and we owe it nothing: no worker waits for it.
-        Some(Wait::Write | Wait::KeepAlive) => 0,
-        _ => SHORT_LINGER_US as i64,
+        Some(_) => 0,
+        None => SHORT_LINGER_US as i64,
     });
     if conn.expired() == Some(Wait::KeepAlive) {
         conn.conn().ask_for_short_linger();

@@ -13,6 +13,7 @@
 //! | `finish` | the phases of the end |
 //! | `pools` | transaction pools, used again |
 //! | `timed` | timed callbacks |
+//! | `turnover` | newcomers beside kept clients, when the child is full |
 
 mod accept;
 mod closing;
@@ -24,6 +25,7 @@ mod pools;
 mod process;
 pub mod start;
 pub mod timed;
+pub mod turnover;
 mod worker;
 
 use crate::config::settings::settings;
@@ -82,6 +84,7 @@ pub struct Child {
     /// request, microseconds; 0: not finishing.
     drain_until_us: AtomicU64,
     accepting: AtomicBool,
+    answers: turnover::Answers,
     handoff: Handoff<Work, Box<duty::Duty>, duty::PollsetBell>,
     parking: Parking,
     timers: timed::TimerBook,

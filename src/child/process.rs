@@ -78,11 +78,8 @@ impl Worker {
     /// Serves a connection that is ready, or whose time is over.
     pub(super) fn serve_connection(&self, conn: Running) {
         self.note_serving(conn.socket().map_or(-1, Socket::descriptor));
-        // Once lingering has begun the connection is shut down, whatever still comes.
-        let was_idle = conn.expired() == Some(Wait::KeepAlive) && !conn.linger_started();
-        if was_idle && conn.socket().is_some_and(Socket::has_input) {
-            conn.revive();
-        }
+        // Looked at twice: a request may have come since it was taken from those to be closed.
+        let _ = conn.goes_on();
         let first = match conn.state() {
             Some(s) if s.is_lingering() => Step::Linger(conn),
             Some(State::WriteCompletion) if !conn.conn().has_clogging_filters() => {

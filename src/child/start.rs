@@ -2,7 +2,7 @@
 
 use super::duty::PollsetBell;
 use super::worker;
-use super::{closing, finish, listener, pools, timed, Child, CHILD};
+use super::{closing, finish, listener, pools, timed, turnover, Child, CHILD};
 use crate::config::birth::Birth;
 use crate::config::settings::settings;
 use crate::conn::ledger::Ledger;
@@ -154,6 +154,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         accept_closed: AtomicBool::new(false),
         drain_until_us: AtomicU64::new(0),
         accepting: AtomicBool::new(false),
+        answers: turnover::Answers::default(),
         handoff: Handoff::new(threads as usize, PollsetBell(pollset.clone())),
         parking: Parking::new(pollset),
         timers: timed::TimerBook::new(),

@@ -99,15 +99,12 @@ impl Worker {
                     .set_worker_status(place, WorkerStatus::BusyWrite);
                 callback.call();
             }
-            Work::Closings => {
-                while let Some(queued) = child.closings.next() {
-                    self.serve_queued(queued);
-                }
-            }
+            Work::Closings => self.close_some(),
         }
     }
 
-    fn serve_queued(&self, queued: Queued) {
+    /// Serves a connection that is ready, or closes it.
+    pub(super) fn serve_queued(&self, queued: Queued) {
         match queued.if_over() {
             Ok(conn) => self.close(conn),
             Err(queued) => {

@@ -11,6 +11,7 @@ pub struct Ledger {
     suspended: AtomicU32,
     clogged: AtomicU32,
     arriving: AtomicU32,
+    announced: AtomicU32,
 }
 
 /// What else than "open" a connection is counted as.
@@ -24,6 +25,8 @@ pub enum Also {
     Clogged,
     /// Not taken up by a worker yet.
     Arriving,
+    /// To be closed after this answer, which says so, to make room for another one.
+    Announced,
 }
 
 impl Ledger {
@@ -33,6 +36,7 @@ impl Ledger {
             Also::Suspended => &self.suspended,
             Also::Clogged => &self.clogged,
             Also::Arriving => &self.arriving,
+            Also::Announced => &self.announced,
         }
     }
 
@@ -81,6 +85,7 @@ mod tests {
             Also::Suspended,
             Also::Clogged,
             Also::Arriving,
+            Also::Announced,
         ] {
             ledger.enter(also);
             assert_eq!(ledger.count(also), 1);

@@ -143,6 +143,18 @@ impl Slot {
         unsafe { (*self.shared.get()).state = state.as_raw() as _ };
     }
 
+    /// See `Running::goes_on`. For who owns the connection.
+    pub(super) fn goes_on(&self) -> bool {
+        let was_idle = self.expired.get() == Some(Wait::KeepAlive) && !self.linger_started.get();
+        if !was_idle || !self.socket.is_some_and(Socket::has_input) {
+            return false;
+        }
+        self.expired.set(None);
+        self.count_as(None);
+        self.set_state(State::Processing);
+        true
+    }
+
     pub(super) fn count_as(&self, also: Option<Also>) {
         let before = self.counted.replace(also);
         if before == also {

@@ -158,11 +158,10 @@ impl Running {
         self.slot().expired.get()
     }
 
-    /// An idle connection that was to be closed goes on: a request has come after all.
-    pub fn revive(&self) {
-        self.slot().expired.set(None);
-        self.slot().count_as(None);
-        self.set_state(State::Processing);
+    /// Whether an idle connection that was to be closed goes on after all, as a request has come. Once lingering has
+    /// begun it is shut down, whatever still comes.
+    pub fn goes_on(&self) -> bool {
+        self.slot().goes_on()
     }
 
     /// Whether lingering close has begun.
@@ -317,6 +316,18 @@ impl Queued {
         match unsafe { self.0.as_ref() }.expired.get() {
             Some(Wait::Linger | Wait::ShortLinger) => Ok(Running(self.0)),
             _ => Err(self),
+        }
+    }
+
+    /// See [`Running::goes_on`].
+    ///
+    /// # Errors
+    /// It is still to be closed.
+    pub fn goes_on(self) -> Result<Queued, Queued> {
+        // SAFETY: the handle owns the slot.
+        match unsafe { self.0.as_ref() }.goes_on() {
+            true => Ok(self),
+            false => Err(self),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What hooks of requests and of secondary connections change in a slot.
 
+use super::ledger::Also;
 use super::slot::{find, timeouts_of, Slot};
 use crate::host::c;
 use crate::host::connection::Conn;
@@ -44,6 +45,18 @@ pub fn use_timeouts_of(conn: &Conn, server: Server) {
             .timeouts
             .set(timeouts_of(Some(server)));
     }
+}
+
+/// The answer that begins on a connection is to be its last, to make room for another client, and says so. Whether that
+/// could be: not on a connection within another.
+pub fn announce_close(conn: &Conn) -> bool {
+    let Some(slot) = find(conn) else { return false };
+    // SAFETY: this thread serves the connection.
+    let slot = unsafe { slot.as_ref() };
+    if slot.owner.is_some() {
+        slot.count_as(Some(Also::Announced));
+    }
+    slot.owner.is_some()
 }
 
 unsafe extern "C" fn request_ended(data: *mut c_void) -> c::apr_status_t {

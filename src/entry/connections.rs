@@ -1,10 +1,14 @@
 //! Hooks that run on connections and requests.
 
+use crate::child;
 use crate::conn::slot_requests;
-use crate::host::c::{c_char, c_int, c_void, conn_rec, request_rec, server_rec, DECLINED, OK};
+use crate::host::c::{
+    ap_filter_t, apr_bucket_brigade, apr_status_t, c_char, c_int, c_void, conn_rec, request_rec,
+    server_rec, DECLINED, OK,
+};
 use crate::host::connection::{of_request, pool_of_request, server_of_request, Conn};
-use crate::host::guard;
 use crate::host::server::Server;
+use crate::host::{filter, guard};
 
 /// # Safety
 /// Called by httpd on the thread that serves `c`.
@@ -45,8 +49,47 @@ pub unsafe extern "C" fn on_post_read_request(r: *mut request_rec) -> c_int {
             };
             slot_requests::use_timeouts_of(&conn, server);
         }
+        // SAFETY: live, and this thread's.
+        unsafe { ask_before_answer(r) };
         OK
     })
+}
+
+/// # Safety
+/// Called by httpd on the thread that serves the request.
+pub unsafe extern "C" fn on_insert_error_filter(r: *mut request_rec) {
+    // SAFETY: live, and this thread's.
+    guard::or_abort(|| unsafe { ask_before_answer(r) });
+}
+
+/// While the child is full, an answer may have to announce that its connection is closed.
+///
+/// # Safety
+/// `r` is a live request of this thread's.
+unsafe fn ask_before_answer(r: *mut request_rec) {
+    if child::turnover::asks_before_answers() {
+        // SAFETY: the caller's.
+        unsafe { filter::on_answer(r) };
+    }
+}
+
+/// # Safety
+/// Called by httpd on the thread that serves the request, with the first of an answer's data.
+pub unsafe extern "C" fn on_answer(
+    f: *mut ap_filter_t,
+    bb: *mut apr_bucket_brigade,
+) -> apr_status_t {
+    guard::or_abort(|| {
+        // SAFETY: live, and this thread's.
+        let conn = unsafe { filter::conn_of(f) };
+        if let Some(conn) = conn.filter(|c| c.master().is_none() && !c.closes_after_answer()) {
+            if child::turnover::is_last_answer(&conn) {
+                conn.close_after_answer();
+            }
+        }
+    });
+    // SAFETY: what httpd gave; the rest of the chain is not ours to guard.
+    unsafe { filter::leave_chain(f, bb) }
 }
 
 /// # Safety

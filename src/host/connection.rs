@@ -177,6 +177,24 @@ impl Conn {
         unsafe { sys::mre_conn_keepalive_wanted(self.as_ptr()) != 0 }
     }
 
+    /// How many answers after which the connection was kept.
+    pub fn answers(&self) -> u32 {
+        // SAFETY: the record is live and this thread's.
+        unsafe { (*self.as_ptr()).keepalives.max(0) as u32 }
+    }
+
+    /// Whether it is settled that the connection is closed after this answer.
+    pub fn closes_after_answer(&self) -> bool {
+        // SAFETY: the record is live and this thread's.
+        unsafe { (*self.as_ptr()).keepalive == sys::AP_CONN_CLOSE }
+    }
+
+    /// The connection is closed after this answer, whose head says so if it has not been written yet.
+    pub fn close_after_answer(&self) {
+        // SAFETY: the record is live and this thread's.
+        unsafe { (*self.as_ptr()).keepalive = sys::AP_CONN_CLOSE }
+    }
+
     /// An input filter can't do without a thread of its own.
     pub fn has_clogging_filters(&self) -> bool {
         // SAFETY: the record is live.

@@ -1,8 +1,73 @@
-//! Output filters: all the MPM does with them is to flush.
+//! Output filters: the MPM flushes them, and has one of its own that sees an answer begin.
 
 use super::connection::Conn;
 use super::status::Status;
+use crate::sys;
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// The signature of an output filter.
+pub type OutputFilter = unsafe extern "C" fn(
+    f: *mut sys::ap_filter_t,
+    bb: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t;
+
+/// Our filter, once it has been registered.
+static ANSWER: AtomicPtr<sys::ap_filter_rec_t> = AtomicPtr::new(ptr::null_mut());
+
+/// After all filters of contents, before httpd writes the head and decides whether the connection is kept.
+const BEFORE_THE_HEAD: sys::ap_filter_type = sys::AP_FTYPE_PROTOCOL - 1;
+
+/// Registers the filter that [`on_answer`] puts into a request's chain. From register_hooks, each time.
+pub fn register_answer(filter: OutputFilter) {
+    // SAFETY: called from register_hooks; name and function are static.
+    let record = unsafe {
+        sys::ap_register_output_filter(
+            c"RUST_EVENT_ANSWER".as_ptr(),
+            Some(filter),
+            None,
+            BEFORE_THE_HEAD,
+        )
+    };
+    ANSWER.store(record, Relaxed);
+}
+
+/// The registered filter is called when the answer to `r` begins.
+///
+/// # Safety
+/// `r` is a live request of this thread's.
+pub unsafe fn on_answer(r: *mut sys::request_rec) {
+    let record = ANSWER.load(Relaxed);
+    if !record.is_null() {
+        // SAFETY: the caller's; the record lives as long as the configuration.
+        unsafe { sys::ap_add_output_filter_handle(record, ptr::null_mut(), r, (*r).connection) };
+    }
+}
+
+/// What the filter does last: it leaves the chain, and the data go on.
+///
+/// # Safety
+/// Called by the filter with what httpd gave it.
+pub unsafe fn leave_chain(
+    f: *mut sys::ap_filter_t,
+    bb: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's own filter and brigade; the next filter stays in the chain.
+    unsafe {
+        let next = (*f).next;
+        sys::ap_remove_output_filter(f);
+        sys::ap_pass_brigade(next, bb)
+    }
+}
+
+/// The connection that a filter works for.
+///
+/// # Safety
+/// `f` is live and this thread's.
+pub unsafe fn conn_of(f: *mut sys::ap_filter_t) -> Option<Conn> {
+    // SAFETY: the caller's.
+    unsafe { Conn::from_raw((*f).c) }
+}
 
 /// Writes what the core's output filter holds back, without waiting.
 pub fn flush_output(conn: &Conn) -> Status {

@@ -29,6 +29,8 @@ pub struct Hooks {
     pub pre_read_request: sys::ap_HOOK_pre_read_request_t,
     /// post_read_request: its virtual host is known.
     pub post_read_request: sys::ap_HOOK_post_read_request_t,
+    /// insert_error_filter: another answer than the request's handler began.
+    pub insert_error_filter: sys::ap_HOOK_insert_error_filter_t,
     /// pre_connection: secondary connections.
     pub pre_connection: sys::ap_HOOK_pre_connection_t,
     /// protocol_switch: another virtual host for the whole connection.
@@ -67,6 +69,7 @@ pub fn register(hooks: &Hooks) {
         sys::ap_hook_mpm_get_name(hooks.mpm_get_name, none, none, MIDDLE);
         sys::ap_hook_pre_read_request(hooks.pre_read_request, none, none, MIDDLE);
         sys::ap_hook_post_read_request(hooks.post_read_request, none, none, MIDDLE);
+        sys::ap_hook_insert_error_filter(hooks.insert_error_filter, none, none, MIDDLE);
         sys::ap_hook_pre_connection(hooks.pre_connection, none, none, FIRST);
         sys::ap_hook_protocol_switch(hooks.protocol_switch, none, none, FIRST);
     }

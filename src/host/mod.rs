@@ -4,6 +4,7 @@
 //! types that signatures of hooks need are re-exported here, so that `entry`
 //! and `module` need not import `sys`.
 
+pub mod backlog;
 pub mod blocks;
 pub mod bucket;
 pub mod callback;
@@ -35,9 +36,9 @@ pub mod thread;
 /// C types and constants that hook signatures mention.
 pub mod c {
     pub use crate::sys::{
-        ap_mpm_callback_fn_t, apr_pool_t, apr_socket_t, apr_status_t, apr_thread_t, apr_time_t,
-        cmd_parms, conn_rec, module, request_rec, server_rec, DECLINED, DONE,
-        HTTP_INTERNAL_SERVER_ERROR,
+        ap_filter_t, ap_mpm_callback_fn_t, apr_bucket_brigade, apr_pool_t, apr_socket_t,
+        apr_status_t, apr_thread_t, apr_time_t, cmd_parms, conn_rec, module, request_rec,
+        server_rec, DECLINED, DONE, HTTP_INTERNAL_SERVER_ERROR,
     };
     pub use std::ffi::{c_char, c_int, c_long, c_void};
 

@@ -26,3 +26,4 @@ pub mod query;
 pub mod reload;
 pub mod saturation;
 pub mod shift;
+pub mod turnover;

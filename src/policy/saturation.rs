@@ -79,6 +79,11 @@ impl Saturation {
         self.last = Some(look);
     }
 
+    /// Nobody waits to be accepted, so there is no shortage, however busy workers are.
+    pub fn nobody_waits(&mut self) {
+        self.short_since_ms = None;
+    }
+
     /// Whether what has been since the last look, or lasted until this one, ends a shortage.
     fn is_over(&self, last: &Look, look: &Look) -> bool {
         let lasted = |since: Option<u64>, ms: u64| {
@@ -91,10 +96,10 @@ impl Saturation {
             || may_have_rested && lasted(Some(last.now_ms), CALM_MS)
     }
 
-    /// How many of the oldest idle keep-alive connections the last look says to close. At most ThreadsPerChild at a time, and
+    /// How many of the oldest idle keep-alive connections the last look says to close. At most so many at a time, and
     /// then none for [`SHED_AFTER_MS`], so that it shows whether that was enough. How many there are is asked only if need be.
     #[must_use]
-    pub fn keepalives_to_shed(&mut self, keepalives: impl FnOnce() -> u32, threads: u32) -> u32 {
+    pub fn keepalives_to_shed(&mut self, keepalives: impl FnOnce() -> u32, most: u32) -> u32 {
         let (Some(last), Some(since_ms)) = (self.last, self.short_since_ms) else {
             return 0;
         };
@@ -102,7 +107,7 @@ impl Saturation {
             return 0;
         }
         self.short_since_ms = Some(last.now_ms);
-        keepalives().min(threads)
+        keepalives().min(most)
     }
 
     /// When a child that does not accept has to look again.
@@ -306,6 +311,18 @@ mod tests {
 
     fn row() -> impl Strategy<Value = (u64, u32, u64, bool)> {
         (0..400u64, 0..3u32, 0..3u64, any::<bool>())
+    }
+
+    #[test]
+    fn without_anybody_who_waits_there_is_no_shortage() {
+        let mut saturation = Saturation::default();
+        take(&mut saturation, (0, 0, 0, false));
+        take(&mut saturation, (900, 0, 0, false));
+        saturation.nobody_waits();
+        take(&mut saturation, (1000, 0, 0, false));
+        assert_eq!(saturation.keepalives_to_shed(|| 10, THREADS), 0);
+        take(&mut saturation, (2000, 0, 0, false));
+        assert_eq!(saturation.keepalives_to_shed(|| 10, THREADS), THREADS);
     }
 
     proptest! {

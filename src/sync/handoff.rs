@@ -71,6 +71,7 @@ struct Gauges {
     idle: AtomicUsize,
     at_hand: AtomicUsize,
     queued: AtomicUsize,
+    served: AtomicUsize,
     pace: AtomicU64,
     busy_spells: AtomicU64,
 }
@@ -98,6 +99,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
                 idle: AtomicUsize::new(0),
                 at_hand: AtomicUsize::new(0),
                 queued: AtomicUsize::new(0),
+                served: AtomicUsize::new(0),
                 pace: AtomicU64::new(0),
                 busy_spells: AtomicU64::new(0),
             }),
@@ -203,6 +205,12 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         self.gauges.queued.load(Ordering::Relaxed)
     }
 
+    /// How many items workers have been done with, modulo. It may be old, as [`Handoff::idle`].
+    #[must_use]
+    pub fn served(&self) -> usize {
+        self.gauges.served.load(Ordering::Relaxed)
+    }
+
     /// How often [`Handoff::idle`] has fallen to zero. Two looks that find workers idle have found them idle all the time in
     /// between if this is the same at both, and only then; each reads it before [`Handoff::idle`].
     #[must_use]
@@ -284,6 +292,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         gauges.idle.store(now, Ordering::Relaxed);
         gauges.at_hand.store(roster.at_hand(), Ordering::Relaxed);
         gauges.queued.store(roster.queued(), Ordering::Relaxed);
+        gauges.served.store(roster.served(), Ordering::Relaxed);
         gauges
             .pace
             .store(roster.pace().to_bits(), Ordering::Relaxed);

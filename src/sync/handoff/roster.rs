@@ -141,6 +141,10 @@ impl<T, R> Roster<T, R> {
         self.pace
     }
 
+    pub(super) fn served(&self) -> usize {
+        self.served
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -1,0 +1,106 @@
+//! Who waits in the backlogs of listening sockets, without accepting.
+
+use super::listener::Bucket;
+use crate::sys;
+use std::ffi::c_int;
+
+/// The listening sockets of a child, to be asked about.
+pub struct Backlogs(Vec<libc::pollfd>);
+
+impl Backlogs {
+    /// Those of a bucket.
+    pub fn of(bucket: Bucket) -> Backlogs {
+        let entry = |socket| {
+            let mut fd = -1;
+            // SAFETY: the socket is open, the result has a place. On failure poll(2) passes over the -1.
+            unsafe { sys::apr_os_sock_get(&mut fd, socket) };
+            libc::pollfd {
+                fd,
+                events: libc::POLLIN,
+                revents: 0,
+            }
+        };
+        Backlogs(bucket.sockets().map(|l| entry(l.socket())).collect())
+    }
+
+    /// How many clients wait to be accepted. Where the system doesn't tell, each socket with any counts as one.
+    pub fn look(&mut self) -> u32 {
+        // SAFETY: as many valid entries as given; returns at once.
+        let ready = unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, 0) };
+        if ready <= 0 {
+            return 0;
+        }
+        let waiting = self.0.iter().filter(|e| e.revents & libc::POLLIN != 0);
+        waiting.map(|e| queued(e.fd).unwrap_or(1).max(1)).sum()
+    }
+
+    /// The sockets at which somebody waited when last asked.
+    pub fn with_clients(&self) -> Vec<usize> {
+        let waits = |(index, entry): (usize, &libc::pollfd)| {
+            (entry.revents & libc::POLLIN != 0).then_some(index)
+        };
+        self.0.iter().enumerate().filter_map(waits).collect()
+    }
+}
+
+/// Connections that are complete and not accepted: Linux tells of a listening TCP socket by a field that counts
+/// unacknowledged segments on others (`tcpi_unacked`).
+#[cfg(target_os = "linux")]
+fn queued(fd: c_int) -> Option<u32> {
+    // SAFETY: integers; all-zero is valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = std::mem::size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: room for as much as `len` says; older kernels fill less of it.
+    let rv = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &mut len,
+        )
+    };
+    (rv == 0).then_some(info.tcpi_unacked)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn queued(_fd: c_int) -> Option<u32> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    fn backlogs(listeners: &[&TcpListener]) -> Backlogs {
+        let entry = |l: &&TcpListener| libc::pollfd {
+            fd: l.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        Backlogs(listeners.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn clients_are_counted_and_left_where_they_are() {
+        let [one, two] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let mut backlogs = backlogs(&[&one, &two]);
+        assert_eq!(backlogs.look(), 0);
+        assert!(backlogs.with_clients().is_empty());
+        let connect = |to: &TcpListener| {
+            TcpStream::connect(to.local_addr().expect("its address")).expect("a connection")
+        };
+        let _clients = [connect(&two), connect(&two), connect(&two)];
+        let expected = if cfg!(target_os = "linux") { 3 } else { 1 };
+        for _ in 0..2 {
+            assert_eq!(backlogs.look(), expected);
+            assert_eq!(backlogs.with_clients(), [1]);
+        }
+        let _server = two.accept().expect("one of them");
+        let _client = connect(&one);
+        assert_eq!(backlogs.look(), expected.max(2));
+        assert_eq!(backlogs.with_clients(), [0, 1]);
+    }
+}

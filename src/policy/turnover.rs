@@ -1,0 +1,239 @@
+//! How newcomers get in beside kept clients, where a child has as many connections as it may have.
+//!
+//! AsyncRequestWorkerFactor lets a child grow while it has workers to spare ([`admission`](super::admission)). While its clients keep
+//! workers busy it stops, often with more connections than it would take by now. For as long as they stay active it would
+//! take nobody. So a full child keeps its size, and its *places*, the connections that it had when it stopped or as many as the rule
+//! allows if that is more, change hands:
+//!
+//! | newcomers have waited for | what the child does |
+//! | --- | --- |
+//! | [`PATIENCE_MS`]; [`LONG_PATIENCE_MS`] while another child accepts | accepts as many as places are free |
+//! | the same, and its turn among the children | closes kept connections with their next answers, those first that were served most |
+//! | [`IDLE_AFTER_MS`] more | closes idle connections, oldest first |
+//!
+//! In each case there are as many as newcomers wait, and workers are there for: idle ones, or, where requests wait for
+//! workers, as many as came free lately. An answer announces the close (`Connection: close`), so the client loses no
+//! request. It may come back as a newcomer. Newcomers that come within [`LATELY_MS`] don't have to be patient again.
+//!
+//! Full children share the newcomers; where there are fewer of these, children take turns, a second each, so that not all of them
+//! close a connection for one newcomer.
+
+/// How long newcomers wait for a child that may grow, in milliseconds.
+const PATIENCE_MS: u64 = 100;
+
+/// The same while another child accepts. It is sure to take them, unless it has been stopped.
+const LONG_PATIENCE_MS: u64 = 250;
+
+/// How much later each child in turn closes kept connections, in milliseconds,
+const TURN_MS: u64 = 25;
+/// and the last one at most.
+const LAST_TURN_MS: u64 = 300;
+
+/// How long answers are waited for until idle connections are closed, in milliseconds.
+const IDLE_AFTER_MS: u64 = 200;
+
+/// How long answers go to the most served clients before any will do, in milliseconds.
+const ANY_AFTER_MS: u64 = 100;
+
+/// How long a full child remembers that newcomers have waited, in milliseconds.
+const LATELY_MS: u64 = 1_000;
+
+/// Over what time it is counted how many workers come free, in milliseconds: from one to two such spans.
+const SPAN_MS: u64 = 100;
+
+/// How often the child looks while newcomers wait, in milliseconds.
+const LOOK_MS: u64 = 20;
+
+/// What a full child finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// When, in milliseconds.
+    pub now_ms: u64,
+    /// Newcomers that wait to be accepted. At least 1 if there are any, where the system doesn't tell how many.
+    pub waiting: u32,
+    /// Open connections, those in lingering close not counted.
+    pub open: u32,
+    /// How many it may have by the rule of AsyncRequestWorkerFactor.
+    pub limit: u64,
+    /// Workers with nothing to do.
+    pub idle_workers: u32,
+    /// Items that wait for a worker.
+    pub queued: usize,
+    /// How many items workers have been done with, ever (modulo).
+    pub served: usize,
+    /// Another child accepts.
+    pub other_accepts: bool,
+    /// This child's turn among the full ones, see [`turn`], and how many these are.
+    pub turn: u32,
+    /// See `turn`.
+    pub children: u32,
+}
+
+/// What it does about newcomers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Step {
+    /// Accept so many.
+    pub accept: u32,
+    /// Close so many kept connections with their next answers.
+    pub close_answered: u32,
+    /// Any client's answer will do, however little it was served.
+    pub any: bool,
+    /// Close so many connections that idle; then there is room at once.
+    pub close_idle: u32,
+    /// When to look again at the latest; `None`: when a newcomer comes.
+    pub look_again_ms: Option<u64>,
+}
+
+/// Follows who waits for a full child.
+#[derive(Debug, Default)]
+pub struct Turnover {
+    places: u32,
+    waiting: Option<Waiting>,
+    /// Newcomers that come before this have been patient already.
+    lately_until_ms: u64,
+    came_free: CameFree,
+}
+
+/// How many workers have come free lately.
+#[derive(Debug, Default)]
+struct CameFree {
+    /// When this span began, and what had been served by then.
+    since_ms: u64,
+    served: usize,
+    /// How many in the span before.
+    before: usize,
+}
+
+impl CameFree {
+    fn lately(&mut self, now_ms: u64, served: usize) -> u32 {
+        let now = served.wrapping_sub(self.served);
+        let lately = now.max(self.before);
+        if now_ms.saturating_sub(self.since_ms) >= SPAN_MS {
+            *self = CameFree {
+                since_ms: now_ms,
+                served,
+                before: now,
+            };
+        }
+        u32::try_from(lately).unwrap_or(u32::MAX)
+    }
+}
+
+/// Newcomers that have waited longest, as far as one can tell from how many there are.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    since_ms: u64,
+    /// How many of them are left. Who comes later has waited less.
+    left: u32,
+}
+
+impl Waiting {
+    /// So many have come, and been patient already if others were `lately`.
+    fn begin(now_ms: u64, left: u32, lately: bool) -> Waiting {
+        let since_ms = match lately {
+            true => now_ms.saturating_sub(PATIENCE_MS),
+            false => now_ms,
+        };
+        Waiting { since_ms, left }
+    }
+}
+
+impl Turnover {
+    /// The child has stopped accepting, with so many open connections.
+    pub fn full(&mut self, open: u32) {
+        self.places = open;
+        self.waiting = None;
+    }
+
+    /// The child looks who waits.
+    pub fn look(&mut self, look: &Look) -> Step {
+        let now_ms = look.now_ms;
+        let came_free = self.came_free.lately(now_ms, look.served);
+        let lately = now_ms < self.lately_until_ms;
+        let Some(mut waiting) = self.still_waiting(look, lately) else {
+            return Step::default();
+        };
+        let patience_ms = match look.other_accepts {
+            true => LONG_PATIENCE_MS,
+            false => PATIENCE_MS,
+        };
+        let mut step = Step {
+            look_again_ms: Some(now_ms + LOOK_MS),
+            ..Step::default()
+        };
+        let waited_ms = now_ms.saturating_sub(waiting.since_ms);
+        let Some(over_ms) = waited_ms.checked_sub(patience_ms) else {
+            return step;
+        };
+        self.lately_until_ms = now_ms + LATELY_MS;
+        let workers = match (look.idle_workers, look.queued) {
+            (0, 0) => 0,
+            (0, _) => came_free,
+            (idle, _) => idle,
+        };
+        // By the rule itself, which accepting stays below for one worker's share until it is resumed: who has been
+        // patient doesn't make it flap.
+        let places = u64::from(self.places).max(look.limit);
+        let free = u32::try_from(places.saturating_sub(u64::from(look.open))).unwrap_or(u32::MAX);
+        step.accept = free.min(workers).min(look.waiting);
+        self.places = self.places.max(look.open.saturating_add(step.accept));
+        waiting.left = waiting.left.saturating_sub(step.accept);
+        if waiting.left == 0 {
+            waiting = Waiting::begin(now_ms, look.waiting - step.accept, true);
+        }
+        self.waiting = Some(waiting);
+        let left = look.waiting - step.accept;
+        // This child's share of them.
+        let short = workers
+            .min(left.div_ceil(look.children.max(1)))
+            .saturating_sub(free - step.accept);
+        let turn_ms =
+            (u64::from(look.turn.saturating_sub(left.max(1) - 1)) * TURN_MS).min(LAST_TURN_MS);
+        let Some(over_ms) = over_ms.checked_sub(turn_ms) else {
+            return step;
+        };
+        step.close_answered = short;
+        step.any = over_ms >= ANY_AFTER_MS;
+        if over_ms >= IDLE_AFTER_MS {
+            step.close_idle = short;
+        }
+        step
+    }
+
+    fn still_waiting(&mut self, look: &Look, lately: bool) -> Option<Waiting> {
+        let began = self.waiting.filter(|w| w.left > 0);
+        let waiting = began.unwrap_or_else(|| Waiting::begin(look.now_ms, look.waiting, lately));
+        let left = waiting.left.min(look.waiting);
+        self.waiting = (left > 0).then_some(Waiting { left, ..waiting });
+        self.waiting
+    }
+}
+
+/// Whose turn it is: 0 closes first, then 1. The child is the `rank`th of so many `children`.
+#[must_use]
+pub fn turn(rank: u32, children: u32, now_ms: u64) -> u32 {
+    let second = now_ms / 1_000 % u64::from(children.max(1));
+    (rank + second as u32) % children.max(1)
+}
+
+/// Whether a client that was served so often makes room, where `typical` is how often clients have been.
+#[must_use]
+pub fn makes_room(served: u32, typical: u32, any: bool) -> bool {
+    any || served >= typical
+}
+
+/// How often clients have been served, with one more answer in the average.
+#[must_use]
+pub fn typically_served(typical: u32, served: u32) -> u32 {
+    // An eighth of the difference, and at least 1 of it.
+    match served.checked_sub(typical) {
+        Some(more) => typical + more.div_ceil(8),
+        None => typical - (typical - served).div_ceil(8),
+    }
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
