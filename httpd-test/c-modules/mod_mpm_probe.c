@@ -375,6 +375,25 @@ static const char *set_odd_state(cmd_parms *cmd, void *dummy, const char *arg)
     return probe_mode_parse(arg, &conf->mode);
 }
 
+static const char *set_slow_close(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    probe_config_t *conf = ap_get_module_config(cmd->server->module_config,
+                                                &mpm_probe_module);
+    conf->slow_close_ms = atoi(arg);
+    return NULL;
+}
+
+static int on_pre_close_connection(conn_rec *c)
+{
+    const probe_config_t *conf =
+        ap_get_module_config(c->base_server->module_config, &mpm_probe_module);
+
+    if (conf->slow_close_ms) {
+        apr_sleep(conf->slow_close_ms * 1000);
+    }
+    return OK;
+}
+
 static const char *set_child_init_timer(cmd_parms *cmd, void *dummy,
                                         const char *arg)
 {
@@ -395,6 +414,8 @@ static const char *set_thread(cmd_parms *cmd, void *dummy, int on)
 static const command_rec commands[] = {
     AP_INIT_TAKE1("ProbeOddState", set_odd_state, NULL, RSRC_CONF,
                   "what this virtual host's process_connection hook answers"),
+    AP_INIT_TAKE1("ProbeSlowClose", set_slow_close, NULL, RSRC_CONF,
+                  "how many milliseconds a close takes in this virtual host"),
     AP_INIT_TAKE1("ProbeChildInitTimer", set_child_init_timer, NULL, RSRC_CONF,
                   "register a timer of so many milliseconds in child_init"),
     AP_INIT_FLAG("ProbeThread", set_thread, NULL, RSRC_CONF,
@@ -417,6 +438,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_monitor(on_monitor, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_child_status(on_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_end_generation(on_end_generation, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_close_connection(on_pre_close_connection, NULL, NULL,
+                                 APR_HOOK_MIDDLE);
     ap_hook_child_init(on_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 110)
     ap_hook_child_stopping(on_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);

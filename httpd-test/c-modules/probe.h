@@ -67,6 +67,7 @@ typedef enum {
 
 typedef struct {
     probe_mode_e mode;
+    int slow_close_ms;       /* how long a close takes in this virtual host */
     /* These are meaningful in the main server only. */
     int child_init_timer_ms; /* -1: none */
     int thread;              /* start a thread of its own in child_init */

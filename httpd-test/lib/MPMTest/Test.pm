@@ -19,7 +19,7 @@ use Time::HiRes qw(sleep time);
 
 our @ISA       = ('Exporter');
 our @EXPORT_OK = qw(
-    beyond shared probe_server wait_until is_stock fields probe async async_becomes async_conf conns narrow_conns close_times
+    beyond shared probe_server wait_until is_stock fields probe async async_becomes async_conf conns narrow_conns close_times fill_up
     data_file md5 open_files
 );
 
@@ -151,6 +151,29 @@ sub close_times {
 }
 
 # A file of so many bytes in the server's htdocs, no two blocks of it alike; returns its MD5.
+# Idle connections, one after the other, each with one request answered, until a child takes no more: the next is not answered
+# for a second or two, or takes the place of an idle one. Returns those that are there, the next one, and the number that
+# made room for it; at most $max.
+sub fill_up {
+    my ($server, $max) = @_;
+    my @held;
+    while (@held < $max) {
+        my ($next) = conns($server, 1);
+        $next->request('/index.html');
+        my $served = $next->response(@held < 12 ? 5 : 2)->{status} == 200;
+        $server->at_rest;    # the worker is idle again
+        return (\@held, $next, 0) if !$served;
+        # Nobody makes room at once.
+        if ($next->{answered} - $next->{asked} > 0.09) {
+            my %gone;
+            MPMTest::Server::wait_until(sub { %gone = %{ close_times(0.02, @held) } }, 0.5);
+            return ([ @held[ grep { !exists $gone{$_} } 0 .. $#held ] ], $next, scalar keys %gone) if %gone;
+        }
+        push @held, $next;
+    }
+    return (\@held, undef, 0);
+}
+
 sub data_file {
     my ($server, $name, $bytes) = @_;
     my $path = $server->htdocs . "/$name";

@@ -1,9 +1,9 @@
 # AsyncRequestWorkerFactor: a process takes connections while they are fewer than
-# ThreadsPerChild + factor * idle workers; once it has stopped, one idle worker's worth fewer.
+# ThreadsPerChild + factor * idle workers. Who comes then waits for a moment, and takes the place of the one that has idled longest.
 use strict;
 use warnings;
 use Test::More;
-use MPMTest::Test within => 120, qw(beyond conns);
+use MPMTest::Test within => 120, qw(beyond close_times conns fill_up is_stock);
 use MPMTest::Server;
 
 my $THREADS = 10;
@@ -19,39 +19,32 @@ sub server {
     return $s;
 }
 
-# A connection whose first request is answered within so many seconds, or one that still waits.
-sub try {
-    my ($s, $seconds) = @_;
-    my ($c) = conns($s, 1);
-    $c->request('/index.html');
-    my $served = $c->response($seconds)->{status} == 200;
-    $s->at_rest;    # the worker is idle again
-    return ($c, $served);
-}
-
-# factor => [where accepting stops, below how many it goes on], all workers idle
+# factor => [where accepting stops, below how many stock goes on], all workers idle
 my @cases = ([1, 20, 19], [1.9, 29, 27.1], [2, 30, 28], [0.5, 15, 14.5]);
 
 for my $case (@cases) {
     my ($factor, $limit, $resume) = @$case;
     my $known = $factor == int $factor ? sub { $_[0] } : \&beyond;
     my $s = server($factor);
-    my (@held, $waiting);
-    while (@held < 60) {
-        my ($c, $served) = try($s, @held < 12 ? 5 : 2);
-        if (!$served) { $waiting = $c; last }
-        push @held, $c;
+    my ($held, $next, $made_room) = fill_up($s, 60);
+    is @$held + $made_room, $limit, $known->("factor $factor: $limit idle connections and no more");
+    is $made_room, 1, beyond('one of them makes room for the next');
+    next if !$next;
+    if (is_stock()) {
+        my $left = @$held;
+        while (@$held) {
+            (shift @$held)->close;
+            $left--;
+            last if $next->response(2)->{status} == 200;
+        }
+        cmp_ok $left, '<', $resume, 'the next is taken one idle worker\'s worth below the limit';
+        next;
     }
-    is scalar @held, $limit, $known->("factor $factor: $limit idle connections and no more");
-    next if !$waiting;
-    my $left = @held;
-    while (@held) {
-        (shift @held)->close;
-        $left--;
-        last if $waiting->response(2)->{status} == 200;
-    }
-    cmp_ok $left, '<', $resume, $known->("factor $factor: the next is taken below $resume");
-    cmp_ok $left + 1, '>=', $resume, $known->('and not before');
+    (shift @$held)->close;
+    my ($last) = conns($s, 1);
+    $last->request('/index.html');
+    is $last->response(5)->{status}, 200, 'a place that is free is taken';
+    is scalar keys %{ close_times(0.5, @$held, $next) }, 0, 'and nobody is closed for that';
     $s->stop;
 }
 

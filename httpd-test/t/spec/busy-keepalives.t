@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
-use MPMTest::Test within => 90, qw(close_times conns probe_server);
+use MPMTest::Test within => 90, qw(beyond close_times conns probe_server);
 use MPMTest::Load;
 
 my $THREADS = 4;
@@ -46,12 +46,17 @@ for my $c (@idle) { $c->request('/index.html'); $c->response(5) }
 my ($next) = conns($s, 1);
 $next->request('/index.html');
 ok $s->log_like(qr/Too many open connections/, 5), 'full, with all workers idle';
+is $next->response(5)->{status}, 200, beyond('the one that has idled longest makes room');
+my $gone = close_times(0.5, @idle);
+is join(',', keys %$gone), 0, beyond('and only that one');
 my ($child) = $s->children;
 my $before = $s->ticks($child);
-is scalar keys %{ close_times(2.5, @idle) }, 0, 'nobody is closed for that';
+is scalar keys %{ close_times(2.5, @idle[1 .. $#idle]) }, 0, 'nobody is closed when nobody waits';
 cmp_ok $s->ticks($child) - $before, '<', 25, 'and the child sleeps';
-$_->request('/probe/sleep?ms=2500') for @idle[0 .. $THREADS - 1];
-is $next->response(15)->{status}, 200, 'workers that got busy only later: idle connections make room for who waits';
+$_->request('/probe/sleep?ms=2500') for @idle[1 .. $THREADS];
+my ($last) = conns($s, 1);
+$last->request('/index.html');
+is $last->response(15)->{status}, 200, 'workers that got busy only later: idle connections make room for who waits';
 $s->stop;
 undef $s;
 
