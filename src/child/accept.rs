@@ -227,7 +227,10 @@ impl Acceptor {
         }
         let paused = self.pause.is_some_and(|pause| pause.holds(child, now_us));
         if !paused {
-            self.pause = None;
+            if self.pause.take().is_some() {
+                // Nobody has looked who waits.
+                self.newcomers.full(child, now_us);
+            }
             // The watch first: a worker that idles after this look rings for whoever polls.
             child.handoff.set_idle_watch(true);
         }
@@ -291,9 +294,13 @@ impl Acceptor {
         }
     }
 
-    /// The child is full and nobody waits: the pollset is to tell when somebody comes.
-    pub(super) fn nobody_waits(&mut self, child: &Child, now_us: u64) {
+    /// The child is full, and nobody waits.
+    pub(super) fn note_nobody_waits(&mut self) {
         self.saturation.nobody_waits();
+    }
+
+    /// The pollset is to tell when somebody comes.
+    pub(super) fn tell_of_newcomers(&mut self, child: &Child, now_us: u64) {
         if let Err(status) = child.parking.pollset().listen() {
             self.cannot_listen(child, status, now_us);
         }

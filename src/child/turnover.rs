@@ -56,11 +56,17 @@ pub(super) struct Newcomers {
     waiting: u32,
     /// When to look again; `None`: when the pollset tells that somebody comes.
     look_at_us: Option<u64>,
+    /// The last look found nobody.
+    calm: bool,
     log: Onset,
 }
 
 /// While somebody waits, each turn of whoever polls looks, but for those that follow one another within this time.
 const LOOK_GAP_US: u64 = 2 * MS;
+
+/// Before the pollset is to tell of newcomers, nobody must have come for this long: where another child accepts, each of its
+/// clients would wake this one.
+const CALM_US: u64 = 20 * MS;
 
 impl Newcomers {
     pub(super) fn new(child: &Child) -> Newcomers {
@@ -70,6 +76,7 @@ impl Newcomers {
             looked_us: 0,
             waiting: 0,
             look_at_us: None,
+            calm: false,
             log: Onset::default(),
         }
     }
@@ -102,8 +109,9 @@ impl Newcomers {
     }
 
     fn is_due(&self, now_us: u64) -> bool {
+        let gap_is_over = self.waiting > 0 && self.looked_us + LOOK_GAP_US <= now_us;
         self.look_at_us
-            .is_some_and(|at| at <= now_us || self.looked_us + LOOK_GAP_US <= now_us)
+            .is_some_and(|at| at <= now_us || gap_is_over)
     }
 
     fn log(&mut self, waiting: u32, step: &Step, now_us: u64) {
@@ -171,6 +179,15 @@ impl Acceptor {
         self.accept_waiting(child, step.accept, found, now_us);
         if waiting == 0 {
             self.nobody_waits(child, now_us);
+        }
+        self.newcomers.calm = waiting == 0;
+    }
+
+    fn nobody_waits(&mut self, child: &Child, now_us: u64) {
+        self.note_nobody_waits();
+        match self.newcomers.calm {
+            true => self.tell_of_newcomers(child, now_us),
+            false => self.newcomers.look_at_us = Some(now_us + CALM_US),
         }
     }
 

@@ -67,7 +67,10 @@ pub unsafe extern "C" fn on_insert_error_filter(r: *mut request_rec) {
 /// # Safety
 /// `r` is a live request of this thread's.
 unsafe fn ask_before_answer(r: *mut request_rec) {
-    if child::turnover::asks_before_answers() {
+    // SAFETY: the caller's.
+    let conn = unsafe { of_request(r) };
+    // A connection within another (a stream of HTTP/2) has no answers of its own.
+    if child::turnover::asks_before_answers() && conn.is_some_and(|c| c.master().is_none()) {
         // SAFETY: the caller's.
         unsafe { filter::on_answer(r) };
     }
@@ -82,7 +85,7 @@ pub unsafe extern "C" fn on_answer(
     guard::or_abort(|| {
         // SAFETY: live, and this thread's.
         let conn = unsafe { filter::conn_of(f) };
-        if let Some(conn) = conn.filter(|c| c.master().is_none() && !c.closes_after_answer()) {
+        if let Some(conn) = conn.filter(|c| !c.closes_after_answer()) {
             if child::turnover::is_last_answer(&conn) {
                 conn.close_after_answer();
             }
