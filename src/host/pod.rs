@@ -56,12 +56,30 @@ impl Pod {
         None
     }
 
+    #[cfg(test)]
+    fn writing_end(self) -> c_int {
+        -1
+    }
+
     #[cfg(not(test))]
     fn descriptor(self) -> c_int {
         let mut fd = -1;
         // SAFETY: the pod is live and has its reading end in every process.
         unsafe { sys::apr_os_file_get(&mut fd, (*self.0.as_ptr()).pod_in) };
         fd
+    }
+
+    #[cfg(not(test))]
+    fn writing_end(self) -> c_int {
+        let mut fd = -1;
+        // SAFETY: the pod is live and has its writing end in the parent.
+        unsafe { sys::apr_os_file_get(&mut fd, (*self.0.as_ptr()).pod_out) };
+        fd
+    }
+
+    /// Its writing end, to stay open over a restart.
+    pub fn keep(self) -> Result<KeptPod, Status> {
+        duplicate(self.writing_end()).map(KeptPod)
     }
 
     /// Tells one child to finish.
@@ -114,8 +132,20 @@ fn open_pipe() -> Result<[c_int; 2], Status> {
 
 /// Writes a byte into a pipe; a full one says what it has to say already.
 fn set_pipe(write_end: c_int) {
+    write_byte(write_end, 1);
+}
+
+fn write_byte(write_end: c_int, byte: u8) {
     // SAFETY: one byte from a live buffer.
-    unsafe { libc::write(write_end, [1u8].as_ptr().cast(), 1) };
+    unsafe { libc::write(write_end, [byte].as_ptr().cast(), 1) };
+}
+
+fn duplicate(fd: c_int) -> Result<c_int, Status> {
+    // SAFETY: touches no memory.
+    match unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) } {
+        -1 => Err(Status::last_os_error()),
+        new => Ok(new),
+    }
 }
 
 fn close_descriptor(fd: c_int) {
@@ -159,13 +189,6 @@ impl Broadcasts {
     /// Writing ends that stay open over a restart, for children of a former
     /// generation.
     pub fn keep(&self) -> Result<KeptBroadcasts, Status> {
-        let duplicate = |fd| {
-            // SAFETY: touches no memory.
-            match unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) } {
-                -1 => Err(Status::last_os_error()),
-                new => Ok(new),
-            }
-        };
         let finish = duplicate(self.finish[1])?;
         let end = duplicate(self.end[1]).inspect_err(|_| close_descriptor(finish))?;
         Ok(KeptBroadcasts { finish, end })
@@ -205,6 +228,22 @@ impl KeptBroadcasts {
     pub fn close(self) {
         close_descriptor(self.finish);
         close_descriptor(self.end);
+    }
+}
+
+/// The writing end of a former generation's pipe of death; a plain number as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptPod(pub c_int);
+
+impl KeptPod {
+    /// Tells one child of that generation and bucket to finish.
+    pub fn finish_one(self) {
+        write_byte(self.0, sys::AP_MPM_PODX_GRACEFUL_CHAR);
+    }
+
+    /// The generation has gone, or all of it is told.
+    pub fn close(self) {
+        close_descriptor(self.0);
     }
 }
 

@@ -4,6 +4,7 @@ use super::children::note_quiescing;
 use super::Parent;
 use crate::host::clock::{self, MS, SECOND};
 use crate::host::log::{log_server, Level};
+use crate::host::retained_data::{ever_healthy, Condition};
 use crate::host::scoreboard::{ChildEntry, Quiescing};
 use crate::host::status::Status;
 use crate::policy::child_exit::{health, Health};
@@ -24,11 +25,16 @@ impl Parent {
         for bucket in 0..buckets as usize {
             let tally = self.count(bucket);
             used = used.max(tally.last_used().map_or(0, |s| s as i32 + 1));
-            self.had_healthy_child |= tally.healthy_child();
+            if tally.healthy_child() {
+                ever_healthy().store(1, Relaxed);
+            }
             match self.health(bucket as i32 == buckets - 1) {
                 Health::Hopeless => return self.give_up(),
                 Health::Undecided => continue,
-                Health::Recovered => self.retained.sick_child_detected.store(0, Relaxed),
+                Health::Recovered => {
+                    self.retained.sick_child_detected.store(0, Relaxed);
+                    self.retries.failed(clock::now_us() / MS);
+                }
                 Health::Fine => {}
             }
             let last_started = self.maintain_bucket(bucket, &tally);
@@ -39,7 +45,8 @@ impl Parent {
 
     fn health(&self, last_bucket: bool) -> Health {
         let sick = self.retained.sick_child_detected.load(Relaxed) != 0;
-        health(sick, self.had_healthy_child, last_bucket)
+        let had_healthy_child = ever_healthy().load(Relaxed) != 0;
+        health(sick, had_healthy_child, last_bucket)
     }
 
     fn give_up(&mut self) {
@@ -147,12 +154,10 @@ impl Parent {
     }
 
     /// Says once for each time that it happens that a limit has been reached.
-    fn log_limits(&mut self, action: Action) {
+    fn log_limits(&self, action: Action) {
         let now_ms = clock::now_us() / MS;
-        let begins = |onset: &mut crate::policy::onset::Onset, is: bool| {
-            onset.observe(is, now_ms, LOG_GAP_MS)
-        };
-        if begins(&mut self.at_limit, action == Action::AtMaxWorkers) {
+        let begins = |condition: Condition, is| condition.observe(is, now_ms, LOG_GAP_MS);
+        if begins(Condition::AtMaxWorkers, action == Action::AtMaxWorkers) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,
@@ -160,7 +165,7 @@ impl Parent {
                  MaxRequestWorkers setting"
             );
         }
-        if begins(&mut self.near_limit, action == Action::NearMaxWorkers) {
+        if begins(Condition::NearMaxWorkers, action == Action::NearMaxWorkers) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,
@@ -168,7 +173,7 @@ impl Parent {
                  raising the MaxRequestWorkers setting"
             );
         }
-        if begins(&mut self.scoreboard_full, action == Action::ScoreboardFull) {
+        if begins(Condition::ScoreboardFull, action == Action::ScoreboardFull) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,

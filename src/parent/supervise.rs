@@ -3,6 +3,7 @@
 use super::children::note_stopped;
 use super::{register, Parent};
 use crate::host::child_process::{self, Ended};
+use crate::host::clock::{self, MS};
 use crate::host::log::{log_server, Level};
 use crate::host::scoreboard::{self, ChildEntry};
 use crate::host::status::Status;
@@ -38,6 +39,20 @@ impl Parent {
         if tick.maintain || made == 0 {
             self.maintain();
         }
+        self.complete();
+    }
+
+    /// Tries again, with growing pauses, children of StartServers that failed to start. Upkeep wouldn't where one of them
+    /// has spare threads enough.
+    fn complete(&mut self) {
+        if !self.incomplete {
+            return;
+        }
+        let facts = self.generations();
+        self.incomplete = !facts.complete();
+        if facts.missing() > 0 && self.retries.due(clock::now_us() / MS) {
+            let _ = self.start_up_to(1);
+        }
     }
 
     /// Starts children, within MaxRequestWorkers. How many it made; those for
@@ -53,14 +68,6 @@ impl Parent {
         };
         self.recent.remaining_to_start += wait_for - made;
         made
-    }
-
-    /// Starts what could not be started so far.
-    pub(super) fn start_missing(&mut self) {
-        let missing = std::mem::take(&mut self.recent.remaining_to_start);
-        if missing > 0 {
-            self.start_up_to(missing);
-        }
     }
 
     /// A child, or another process of the server's, has ended.
@@ -118,6 +125,7 @@ impl Parent {
         self.recent = outcome.recent;
         if outcome.sick_detected {
             self.retained.sick_child_detected.store(1, Relaxed);
+            self.short = true;
         }
         let Some(slot) = slot else { return };
         if outcome.minimal_spawn_rate {

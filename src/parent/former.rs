@@ -1,0 +1,171 @@
+//! Former generations: what is kept of them over a restart, and how they are told to end.
+
+use super::children::Reaped;
+use super::{register, Parent};
+use crate::host::child_process::{self, reclaim_all};
+use crate::host::clock::{self, MS};
+use crate::host::pod::{KeptPod, Order};
+use crate::host::pool::Pool;
+use crate::host::retained_data::{former, former_pods, KeptGeneration};
+use crate::host::scoreboard::{ChildEntry, Quiescing};
+use crate::policy::maintenance::bucket_of;
+use crate::policy::reload::drain_ms;
+
+/// The former generations that can be told, and how.
+fn kept() -> impl Iterator<Item = (i32, crate::host::pod::KeptBroadcasts)> {
+    former().iter().filter_map(KeptGeneration::get)
+}
+
+fn newest() -> Option<i32> {
+    kept().map(|(generation, _)| generation).max()
+}
+
+fn tell_older_than(generation: i32, order: Order) {
+    for (_, broadcasts) in kept().filter(|(former, _)| *former < generation) {
+        broadcasts.tell(order);
+    }
+}
+
+/// A restart that became ungraceful when the former generation had been kept already: nobody else tells it. Waits for its end.
+pub(super) fn end_former() {
+    if newest().is_none() {
+        return;
+    }
+    tell_older_than(i32::MAX, Order::End);
+    register::put_right();
+    reclaim_all::<Reaped>();
+}
+
+impl Parent {
+    /// Keeps the means to tell this generation, before a graceful restart;
+    /// without descriptors to keep it is told at once.
+    pub(super) fn keep_generation(&self) {
+        let Some(broadcasts) = self.generation.broadcasts else {
+            return;
+        };
+        self.close_former_generations();
+        let generation = self.common.generation();
+        match broadcasts.keep() {
+            Ok(kept) => {
+                place_for_generation().set(Some((generation, kept)));
+                self.keep_pods(generation);
+            }
+            Err(_) => broadcasts.tell(Order::Finish),
+        }
+        if self.helpers {
+            // A request that they serve later would meet helpers that are dead: newcomers wait for the new children, and
+            // what is on its way has this moment.
+            broadcasts.tell(Order::Finish);
+            self.pause_for_drain();
+        }
+    }
+
+    /// Without them single children can't be told, but all.
+    fn keep_pods(&self, generation: i32) {
+        let Some(pool) = Pool::global() else { return };
+        let pods: Vec<Option<KeptPod>> = self
+            .generation
+            .buckets()
+            .iter()
+            .map(|bucket| bucket.pod.and_then(|pod| pod.keep().ok()))
+            .collect();
+        former_pods().keep(generation, &pods, pool);
+    }
+
+    /// Waits until what is on its way to helpers has been served; not when the server is to stop.
+    fn pause_for_drain(&self) {
+        let until_us = clock::now_us() + drain_ms(true) * MS;
+        while !self.common.shutdown_pending() {
+            match until_us.saturating_sub(clock::now_us()) {
+                0 => return,
+                left => child_process::pause_us(left), // a signal ends it early
+            }
+        }
+    }
+
+    /// Tells all children of former generations.
+    pub(super) fn tell_former(&self, order: Order) {
+        tell_older_than(i32::MAX, order);
+    }
+
+    /// Tells one child of this bucket, or a whole generation where a later one serves as well.
+    pub(super) fn release_one(&self, bucket: usize) {
+        let Some(newest) = newest() else { return };
+        let serves = |(_, child): (usize, ChildEntry)| child.quiescing() == Quiescing::No;
+        if kept().any(|(g, _)| g < newest && self.children_of(g).any(serves)) {
+            return tell_older_than(newest, Order::Finish);
+        }
+        match former_pods().get(newest, bucket) {
+            Some(pod) => pod.finish_one(),
+            None => self.tell_former(Order::Finish),
+        }
+    }
+
+    /// Tells what restarts have left that came before the hand-over was done: all generations before the newest one that accepts
+    /// in every bucket.
+    pub(super) fn release_outdated(&self) {
+        let buckets = self.common.num_buckets().max(1);
+        let accepts = |generation| {
+            (0..buckets as usize).all(|bucket| {
+                self.children_of(generation).any(|(slot, child)| {
+                    bucket_of(slot, buckets) == bucket
+                        && child.quiescing() == Quiescing::No
+                        && self.is_up(child)
+                })
+            })
+        };
+        let newest = kept().map(|(g, _)| g).filter(|&g| accepts(g)).max();
+        if let Some(newest) = newest {
+            tell_older_than(newest, Order::Finish);
+        }
+    }
+
+    /// Closes what was kept for generations that have gone.
+    pub(super) fn close_former_generations(&self) {
+        for place in former() {
+            let Some((generation, kept)) = place.get() else {
+                continue;
+            };
+            if self.children_of(generation).next().is_none() {
+                kept.close();
+                place.set(None);
+                former_pods().close_of(generation);
+            }
+        }
+    }
+
+    /// Whether children of a former generation are still there.
+    pub(super) fn former_children(&self) -> bool {
+        let current = self.common.generation();
+        self.children()
+            .any(|(_, child)| child.generation() != current)
+    }
+
+    fn children_of(&self, generation: i32) -> impl Iterator<Item = (usize, ChildEntry)> + use<'_> {
+        self.children()
+            .filter(move |(_, child)| child.generation() == generation)
+    }
+
+    /// The children there are, with their slots.
+    fn children(&self) -> impl Iterator<Item = (usize, ChildEntry)> {
+        (0..self.slots_used()).filter_map(|slot| {
+            let entry = ChildEntry::of(slot as i32).filter(|e| e.pid() != 0)?;
+            Some((slot, entry))
+        })
+    }
+}
+
+/// A free place, or that of the oldest generation, which is told to finish.
+fn place_for_generation() -> &'static KeptGeneration {
+    let former = former();
+    if let Some(free) = former.iter().find(|f| f.get().is_none()) {
+        return free;
+    }
+    let age = |f: &&KeptGeneration| f.get().map_or(i32::MAX, |(generation, _)| generation);
+    let oldest = former.iter().min_by_key(age).unwrap_or(&former[0]);
+    if let Some((_, kept)) = oldest.get() {
+        kept.tell(Order::Finish);
+        kept.close();
+    }
+    oldest
+}
