@@ -69,6 +69,7 @@ typedef struct {
     probe_mode_e mode;
     /* These are meaningful in the main server only. */
     int child_init_timer_ms; /* -1: none */
+    int child_init_sleep_ms;
     int thread;              /* start a thread of its own in child_init */
 } probe_config_t;
 

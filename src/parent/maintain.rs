@@ -20,7 +20,6 @@ impl Parent {
     /// Looks at every bucket.
     pub(super) fn maintain(&mut self) {
         let buckets = self.common.num_buckets().max(1);
-        self.count_quiescing();
         let mut used = 0;
         for bucket in 0..buckets as usize {
             let tally = self.count(bucket);
@@ -61,7 +60,7 @@ impl Parent {
     }
 
     /// Children that have begun to finish are no longer active ones.
-    fn count_quiescing(&self) {
+    pub(super) fn count_quiescing(&self) {
         for slot in 0..self.slots_used() as i32 {
             if let Some(entry) = ChildEntry::of(slot) {
                 if entry.pid() != 0 && entry.quiescing() == Quiescing::Begun {

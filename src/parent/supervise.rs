@@ -28,8 +28,13 @@ impl Parent {
     }
 
     fn second_passed(&mut self) {
+        self.reap_ended();
+        if self.interrupted() {
+            return;
+        }
         register::put_right();
         self.close_former_generations();
+        self.count_quiescing();
         let tick = tick(self.recent);
         self.recent = tick.recent;
         let mut made = 0;
@@ -40,6 +45,19 @@ impl Parent {
             self.maintain();
         }
         self.complete();
+    }
+
+    /// Who has ended in this second is not counted as a child any more: its threads would pass for spare ones, and a child
+    /// that serves be told that it is too much.
+    fn reap_ended(&mut self) {
+        for _ in 0..self.limits.server_limit {
+            if self.interrupted() || !child_process::any_ended() {
+                return;
+            }
+            if let Some(ended) = child_process::wait_or_timeout(self.pconf, self.server) {
+                self.bury(&ended);
+            }
+        }
     }
 
     /// Tries again, with growing pauses, children of StartServers that failed to start. Upkeep wouldn't where one of them
