@@ -4,7 +4,7 @@ use super::children::Reaped;
 use super::{register, Parent};
 use crate::host::child_process::{self, reclaim_all};
 use crate::host::clock::{self, MS};
-use crate::host::pod::{KeptPod, Order};
+use crate::host::pod::{KeptBroadcasts, KeptPod, Order};
 use crate::host::pool::Pool;
 use crate::host::retained_data::{former, former_pods, KeptGeneration};
 use crate::host::scoreboard::{ChildEntry, Quiescing};
@@ -12,7 +12,7 @@ use crate::policy::maintenance::bucket_of;
 use crate::policy::reload::drain_ms;
 
 /// The former generations that can be told, and how.
-fn kept() -> impl Iterator<Item = (i32, crate::host::pod::KeptBroadcasts)> {
+fn kept() -> impl Iterator<Item = (i32, KeptBroadcasts)> {
     former().iter().filter_map(KeptGeneration::get)
 }
 
@@ -20,8 +20,8 @@ fn newest() -> Option<i32> {
     kept().map(|(generation, _)| generation).max()
 }
 
-fn tell_older_than(generation: i32, order: Order) {
-    for (_, broadcasts) in kept().filter(|(former, _)| *former < generation) {
+fn tell_where(concerns: impl Fn(i32) -> bool, order: Order) {
+    for (_, broadcasts) in kept().filter(|&(generation, _)| concerns(generation)) {
         broadcasts.tell(order);
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn end_former() {
     if newest().is_none() {
         return;
     }
-    tell_older_than(i32::MAX, Order::End);
+    tell_where(|_| true, Order::End);
     register::put_right();
     reclaim_all::<Reaped>();
 }
@@ -85,7 +85,7 @@ impl Parent {
 
     /// Tells all children of former generations.
     pub(super) fn tell_former(&self, order: Order) {
-        tell_older_than(i32::MAX, order);
+        tell_where(|_| true, order);
     }
 
     /// Tells one child of this bucket, or a whole generation where a later one serves as well.
@@ -93,7 +93,7 @@ impl Parent {
         let Some(newest) = newest() else { return };
         let serves = |(_, child): (usize, ChildEntry)| child.quiescing() == Quiescing::No;
         if kept().any(|(g, _)| g < newest && self.children_of(g).any(serves)) {
-            return tell_older_than(newest, Order::Finish);
+            return tell_where(|generation| generation < newest, Order::Finish);
         }
         match former_pods().get(newest, bucket) {
             Some(pod) => pod.finish_one(),
@@ -101,8 +101,8 @@ impl Parent {
         }
     }
 
-    /// Tells what restarts have left that came before the hand-over was done: all generations before the newest one that accepts
-    /// in every bucket.
+    /// Tells what restarts have left that came before a hand-over was done: all generations but the newest one that accepts in
+    /// every bucket.
     pub(super) fn release_outdated(&self) {
         let buckets = self.common.num_buckets().max(1);
         let accepts = |generation| {
@@ -116,7 +116,7 @@ impl Parent {
         };
         let newest = kept().map(|(g, _)| g).filter(|&g| accepts(g)).max();
         if let Some(newest) = newest {
-            tell_older_than(newest, Order::Finish);
+            tell_where(|generation| generation != newest, Order::Finish);
         }
     }
 

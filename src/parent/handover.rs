@@ -61,7 +61,7 @@ impl Parent {
         let num_buckets = self.common.num_buckets().max(1);
         let current = self.common.generation();
         let mut buckets = vec![BucketFacts::default(); num_buckets as usize];
-        let mut finishing = 0;
+        let mut leaving = 0;
         for slot in 0..self.limits.server_limit.max(0) {
             let Some(child) = ChildEntry::of(slot) else {
                 continue;
@@ -75,11 +75,8 @@ impl Parent {
                 (true, Quiescing::No) if self.is_ready(child) => bucket.ready += 1,
                 (true, Quiescing::No) => bucket.starting += 1,
                 (true, _) => {}
-                (false, Quiescing::No) => {
-                    bucket.former += 1;
-                    bucket.accepting += u32::from(self.is_up(child));
-                }
-                (false, _) => finishing += 1,
+                (false, Quiescing::No) if self.is_up(child) => bucket.accepting += 1,
+                (false, _) => leaving += 1,
             }
         }
         if buckets.iter().any(|b| b.ready + b.accepting > 0) {
@@ -88,7 +85,7 @@ impl Parent {
         Facts {
             buckets,
             wanted: self.limits.children_to_start().max(0) as u32,
-            finishing,
+            leaving,
             short: self.short,
         }
     }

@@ -42,9 +42,7 @@ pub struct BucketFacts {
     pub ready: u32,
     /// Those that have been started and are not that far.
     pub starting: u32,
-    /// Children of former generations that have not begun to finish.
-    pub former: u32,
-    /// Those of them that accept.
+    /// Children of former generations that accept.
     pub accepting: u32,
     /// Slots in which a child could be started (ServerLimit).
     pub free_slots: u32,
@@ -68,8 +66,8 @@ pub struct Facts {
     pub buckets: Vec<BucketFacts>,
     /// How many children the new generation is to begin with (StartServers, at most what the limits allow).
     pub wanted: u32,
-    /// Former children that are finishing: their room is on its way.
-    pub finishing: u32,
+    /// Former children that don't accept: they finish, so their room is on its way, or have not come so far.
+    pub leaving: u32,
     /// A new child lacked a resource, or could not be forked.
     pub short: bool,
 }
@@ -176,12 +174,12 @@ impl Handover {
     /// Whether a former child is to go, and which: only they can make room now.
     fn make_room(&mut self, facts: &Facts, no_slot: bool, now_ms: u64) -> Option<Step> {
         let stuck_ms = *self.stuck_ms.get_or_insert(now_ms);
-        if self.released_all || facts.buckets.iter().all(|b| b.former == 0) {
+        if self.released_all || facts.buckets.iter().all(|b| b.accepting == 0) {
             return None;
         }
         let spare = bucket_with_spare(&facts.buckets, no_slot);
         // No slot comes free by waiting, unless with the end of a child that finishes already.
-        let hopeless = no_slot && spare.is_none() && facts.finishing == 0;
+        let hopeless = no_slot && spare.is_none() && facts.leaving == 0;
         if hopeless || now_ms.saturating_sub(stuck_ms) >= LAST_GOES_MS {
             self.released_all = true;
             self.pause_ms = FIRST_PAUSE_MS;

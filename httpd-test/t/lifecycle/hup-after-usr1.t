@@ -4,14 +4,15 @@ use strict;
 use warnings;
 use Test::More;
 use MPMTest::Server qw(wait_until);
-use MPMTest::Test within => 60, qw(probe_server);
+use MPMTest::Test within => 60, qw(is_stock probe_server);
 
 my $s = probe_server(probe => 'ProbeEndSleep 1500', backend => 1,
     mpm => { StartServers => 2, ServerLimit => 8, ThreadsPerChild => 4, MaxRequestWorkers => 16, MinSpareThreads => 1,
         MaxSpareThreads => 100 });
 $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
 my %old = map { $_ => 1 } $s->children;
-my $slow = $s->hold or BAIL_OUT('no request at the backend');
+# mpm_event has told them to finish only: one that serves a request goes on for as long as that takes.
+my $slow = is_stock() ? undef : $s->hold || BAIL_OUT('no request at the backend');
 
 $s->configure(conf => $s->{conf} . "Redirect 410 /gone\n");
 $s->clear_log_mark;
@@ -23,7 +24,7 @@ ok wait_until(sub { !grep { $old{$_} } $s->children }, 5), 'the old children are
 my @statuses = map { $s->get('/gone')->{status} } 1 .. 20;
 is_deeply \@statuses, [ (410) x 20 ], 'all answers are by the new configuration';
 is scalar(grep { $_->{old_gen} } $s->processes), 0, 'mod_status shows new children only';
-$slow->{conn}->close;
+$slow->{conn}->close if $slow;
 $s->ends_well;
 undef $s;
 

@@ -7,12 +7,11 @@ fn begun() -> Facts {
         buckets: vec![BucketFacts {
             ready: 0,
             starting: 2,
-            former: 2,
             accepting: 2,
             free_slots: 0,
         }],
         wanted: 2,
-        finishing: 0,
+        leaving: 0,
         short: false,
     }
 }
@@ -42,12 +41,9 @@ fn the_first_look() {
         (|f, _| f.wanted = 0, Step::Done),
         // No slot: one of the former makes room at once, unless it is the last and another one is on its way out.
         (|_, b| b.starting = 0, Step::ReleaseOne(0)),
+        (|_, b| (b.starting, b.accepting) = (0, 1), Step::ReleaseAll),
         (
-            |_, b| (b.starting, b.former, b.accepting) = (0, 1, 1),
-            Step::ReleaseAll,
-        ),
-        (
-            |f, b| (b.starting, b.former, b.accepting, f.finishing) = (0, 1, 1, 1),
+            |f, b| (b.starting, b.accepting, f.leaving) = (0, 1, 1),
             Step::Wait,
         ),
         // One has failed: a second attempt comes first.
@@ -106,7 +102,7 @@ fn attempts_that_fail_have_growing_pauses_and_cost_former_children_only_in_a_sho
 #[test]
 fn the_last_that_accepts_stays_while_there_is_another_way() {
     let last = with(|f, b| {
-        (b.starting, b.free_slots, b.former, b.accepting) = (0, 2, 1, 1);
+        (b.starting, b.free_slots, b.accepting) = (0, 2, 1);
         f.short = true;
     });
     let mut handover = Handover::begin(0);
@@ -124,14 +120,13 @@ fn every_bucket_needs_a_child() {
     let bucket = |ready, accepting, free_slots| BucketFacts {
         ready,
         starting: 0,
-        former: accepting,
         accepting,
         free_slots,
     };
     let facts = |wanted, buckets: &[BucketFacts]| Facts {
         buckets: buckets.to_vec(),
         wanted,
-        finishing: 0,
+        leaving: 0,
         short: false,
     };
     let first = |facts: &Facts| Handover::begin(0).next_step(facts, 5);
@@ -219,14 +214,13 @@ impl Model {
         let bucket = BucketFacts {
             ready: self.ready,
             starting,
-            former: accepting,
             accepting,
             free_slots: self.slots.saturating_sub(taken),
         };
         Facts {
             buckets: vec![bucket],
             wanted: 2,
-            finishing: self.finishing(now_ms),
+            leaving: self.finishing(now_ms),
             short: self.short,
         }
     }
@@ -278,7 +272,7 @@ proptest! {
                     model.tell_one(now_ms);
                 }
                 Step::ReleaseAll => {
-                    let no_slot = facts.buckets[0].free_slots == 0 && facts.finishing == 0 && before == 1;
+                    let no_slot = facts.buckets[0].free_slots == 0 && facts.leaving == 0 && before == 1;
                     prop_assert!(no_slot || now_ms >= LAST_GOES_MS, "at {now_ms} of {facts:?}");
                     (0..before).for_each(|_| model.tell_one(now_ms));
                 }
