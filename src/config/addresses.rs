@@ -14,19 +14,17 @@ const LOOK_EVERY_US: u64 = 5 * MS;
 
 /// Before listening sockets are opened: makes those former generations give up theirs that can stand in the way.
 ///
-/// This process has the sockets of the newest one. An older one that has not been told, because a restart came before its
+/// This process has the sockets of the configuration that has just been given up. An older one that has not been told, because a restart came before its
 /// successor was ready, may hold an address that has gone from the configuration since, and is now asked for again. After a
 /// restart that is not graceful nobody has use for any of them.
 pub(super) fn make_free(common: Common, limits: Limits) {
     let generations = || former().iter().filter_map(KeptGeneration::get);
-    let Some(newest) = generations().map(|(generation, _)| generation).max() else {
-        return;
-    };
     let graceful = common.was_graceful();
-    if graceful && !listener::any_new() {
+    if graceful && !listener::any_new() || generations().next().is_none() {
         return;
     }
-    let in_the_way = |generation| generation < newest || !graceful;
+    let given_up = common.generation() - 1;
+    let in_the_way = |generation| generation < given_up || !graceful;
     for (generation, broadcasts) in generations() {
         if in_the_way(generation) {
             broadcasts.tell(if graceful { Order::Finish } else { Order::End });

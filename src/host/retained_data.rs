@@ -117,7 +117,7 @@ pub fn former() -> &'static [KeptGeneration; KEPT_GENERATIONS] {
     unsafe { data.as_ref() }
 }
 
-/// How single children of the newest former generation are told to finish: its pipes of death.
+/// How single children of a former generation, the newest that accepts, are told to finish: its pipes of death.
 #[repr(C)]
 pub struct KeptPods {
     generation: AtomicI32,
@@ -127,7 +127,7 @@ pub struct KeptPods {
 
 const PODS_KEY: &CStr = c"mpm_rust_event_module:former-pods";
 
-/// The newest former generation's.
+/// Those that are kept.
 pub fn former_pods() -> &'static KeptPods {
     // SAFETY: integers and a null pointer: all-zero is valid; the pointer it can hold is to memory of httpd's global
     // pool; the key names the layout.
@@ -144,11 +144,15 @@ impl KeptPods {
         })
     }
 
-    /// That of a bucket, if it is of this generation.
-    pub fn get(&self, generation: i32, bucket: usize) -> Option<KeptPod> {
-        let end = self.ends.get().get(bucket)?;
-        let kept = KeptPod(end.load(Relaxed) - 1);
-        (self.generation.load(Relaxed) == generation && kept.0 >= 0).then_some(kept)
+    /// Whose they are; meaningful while there are any.
+    pub fn generation(&self) -> i32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// That of a bucket.
+    pub fn get(&self, bucket: usize) -> Option<KeptPod> {
+        let kept = KeptPod(self.ends.get().get(bucket)?.load(Relaxed) - 1);
+        (kept.0 >= 0).then_some(kept)
     }
 
     /// Closes what is kept, in this process.
@@ -161,7 +165,7 @@ impl KeptPods {
 
     /// The same, if they are of this generation.
     pub fn close_of(&self, generation: i32) {
-        if self.generation.load(Relaxed) == generation {
+        if self.generation() == generation {
             self.close();
         }
     }

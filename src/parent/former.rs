@@ -16,10 +16,6 @@ fn kept() -> impl Iterator<Item = (i32, KeptBroadcasts)> {
     former().iter().filter_map(KeptGeneration::get)
 }
 
-fn newest() -> Option<i32> {
-    kept().map(|(generation, _)| generation).max()
-}
-
 fn tell_where(concerns: impl Fn(i32) -> bool, order: Order) {
     for (_, broadcasts) in kept().filter(|&(generation, _)| concerns(generation)) {
         broadcasts.tell(order);
@@ -28,7 +24,7 @@ fn tell_where(concerns: impl Fn(i32) -> bool, order: Order) {
 
 /// A restart that became ungraceful when the former generation had been kept already: nobody else tells it. Waits for its end.
 pub(super) fn end_former() {
-    if newest().is_none() {
+    if kept().next().is_none() {
         return;
     }
     tell_where(|_| true, Order::End);
@@ -45,6 +41,9 @@ impl Parent {
         };
         self.close_former_generations();
         let generation = self.common.generation();
+        if self.children_of(generation).next().is_none() {
+            return; // a restart came before any was started
+        }
         match broadcasts.keep() {
             Ok(kept) => {
                 place_for_generation().set(Some((generation, kept)));
@@ -60,9 +59,12 @@ impl Parent {
         }
     }
 
-    /// Without them single children can't be told, but all.
+    /// Those of the newest generation that accepts: others are not told one by one.
     fn keep_pods(&self, generation: i32) {
         let Some(pool) = Pool::global() else { return };
+        if !self.accepts(generation) && self.accepts(former_pods().generation()) {
+            return;
+        }
         let pods: Vec<Option<KeptPod>> = self
             .generation
             .buckets()
@@ -88,14 +90,14 @@ impl Parent {
         tell_where(|_| true, order);
     }
 
-    /// Tells one child of this bucket, or a whole generation where a later one serves as well.
+    /// Tells one child of this bucket; or, where several generations are left, all but the one that can be told one by one.
     pub(super) fn release_one(&self, bucket: usize) {
-        let Some(newest) = newest() else { return };
-        let serves = |(_, child): (usize, ChildEntry)| child.quiescing() == Quiescing::No;
-        if kept().any(|(g, _)| g < newest && self.children_of(g).any(serves)) {
-            return tell_where(|generation| generation < newest, Order::Finish);
+        let one_by_one = former_pods().generation();
+        let serves = |(_, child): (usize, ChildEntry)| self.accepts_now(child);
+        if kept().any(|(g, _)| g != one_by_one && self.children_of(g).any(serves)) {
+            return tell_where(|generation| generation != one_by_one, Order::Finish);
         }
-        match former_pods().get(newest, bucket) {
+        match former_pods().get(bucket) {
             Some(pod) => pod.finish_one(),
             None => self.tell_former(Order::Finish),
         }
@@ -104,20 +106,25 @@ impl Parent {
     /// Tells what restarts have left that came before a hand-over was done: all generations but the newest one that accepts in
     /// every bucket.
     pub(super) fn release_outdated(&self) {
-        let buckets = self.common.num_buckets().max(1);
-        let accepts = |generation| {
-            (0..buckets as usize).all(|bucket| {
-                self.children_of(generation).any(|(slot, child)| {
-                    bucket_of(slot, buckets) == bucket
-                        && child.quiescing() == Quiescing::No
-                        && self.is_up(child)
-                })
-            })
-        };
-        let newest = kept().map(|(g, _)| g).filter(|&g| accepts(g)).max();
+        let newest = kept().map(|(g, _)| g).filter(|&g| self.accepts(g)).max();
         if let Some(newest) = newest {
             tell_where(|generation| generation != newest, Order::Finish);
         }
+    }
+
+    /// Whether a generation accepts in every bucket.
+    fn accepts(&self, generation: i32) -> bool {
+        let buckets = self.common.num_buckets().max(1);
+        let of_bucket = |bucket| {
+            self.children_of(generation)
+                .filter(move |&(slot, _)| bucket_of(slot, buckets) == bucket)
+        };
+        (0..buckets as usize)
+            .all(|bucket| of_bucket(bucket).any(|(_, child)| self.accepts_now(child)))
+    }
+
+    fn accepts_now(&self, child: ChildEntry) -> bool {
+        child.quiescing() == Quiescing::No && self.is_up(child)
     }
 
     /// Closes what was kept for generations that have gone.

@@ -35,6 +35,7 @@ impl Parent {
         register::put_right();
         self.close_former_generations();
         self.count_quiescing();
+        self.retry_missing();
         let tick = tick(self.recent);
         self.recent = tick.recent;
         let mut made = 0;
@@ -44,7 +45,6 @@ impl Parent {
         if tick.maintain || made == 0 {
             self.maintain();
         }
-        self.complete();
     }
 
     /// Who has ended in this second is not counted as a child any more: its threads would pass for spare ones, and a child
@@ -62,14 +62,15 @@ impl Parent {
 
     /// Tries again, with growing pauses, children of StartServers that failed to start. Upkeep wouldn't where one of them
     /// has spare threads enough.
-    fn complete(&mut self) {
+    fn retry_missing(&mut self) {
         if !self.incomplete {
             return;
         }
         let facts = self.generations();
         self.incomplete = !facts.complete();
-        if facts.missing() > 0 && self.retries.due(clock::now_us() / MS) {
-            let _ = self.start_up_to(1);
+        let due = self.retries.due(clock::now_us() / MS);
+        if due && facts.missing() > 0 && self.recent.remaining_to_start == 0 {
+            self.recent.remaining_to_start = 1;
         }
     }
 

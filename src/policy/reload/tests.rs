@@ -283,9 +283,9 @@ proptest! {
                 }
             }
         }
-        // Told after 2 s and an attempt at the latest, ended after 6 s, tried once a second.
+        // Stuck after two attempts, told after 2 s and one more, ended after 6 s; then one that still fails, and one that doesn't.
         let longest = ends.iter().copied().max().unwrap_or(0);
-        let bound_ms = LAST_GOES_MS + longest + LONGEST_PAUSE_MS + 4 * start_ms;
+        let bound_ms = LAST_GOES_MS + longest + LONGEST_PAUSE_MS + 5 * start_ms + 100;
         prop_assert!(done_ms.is_some_and(|at| at <= bound_ms), "{done_ms:?}, not by {bound_ms}");
     }
 }
