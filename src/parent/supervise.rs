@@ -28,6 +28,12 @@ impl Parent {
     }
 
     fn second_passed(&mut self) {
+        if child_process::any_ended() && !self.put_off {
+            // It was no quiet second: the loop buries them at once. Not twice in a row, where children die all the time.
+            self.put_off = true;
+            return;
+        }
+        self.put_off = false;
         self.reap_ended();
         if self.interrupted() {
             return;
@@ -47,8 +53,8 @@ impl Parent {
         }
     }
 
-    /// Who has ended in this second is not counted as a child any more: its threads would pass for spare ones, and a child
-    /// that serves be told that it is too much.
+    /// Who has ended is not to be counted as a child: its threads would pass for spare ones, and a child that serves be
+    /// told that it is too much.
     fn reap_ended(&mut self) {
         for _ in 0..self.limits.server_limit {
             if self.interrupted() || !child_process::any_ended() {
