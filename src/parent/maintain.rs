@@ -2,6 +2,7 @@
 
 use super::children::note_quiescing;
 use super::Parent;
+use crate::host::child_process::any_ended;
 use crate::host::clock::{self, MS, SECOND};
 use crate::host::log::{log_server, Level};
 use crate::host::retained_data::{ever_healthy, Condition};
@@ -125,6 +126,9 @@ impl Parent {
         self.retained.hold_off.store(plan.hold_off, Relaxed);
         self.log_limits(plan.action);
         match plan.action {
+            // A child that has ended and was not buried passes for one with spare threads: then the one that is too much
+            // may be the only one that serves.
+            Action::StopOne if any_ended() => None,
             Action::StopOne => {
                 if let Some(pod) = self.generation.buckets().get(bucket).and_then(|b| b.pod) {
                     pod.finish_one();

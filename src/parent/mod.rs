@@ -66,8 +66,6 @@ struct Parent {
     short: bool,
     /// When children that failed to start are tried again.
     retries: Retries,
-    /// The last look at spare threads was put off.
-    put_off: bool,
     /// The server ends because of a child's failure: the pid file stays, as
     /// with stock.
     child_fatal: bool,
@@ -112,7 +110,6 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
         incomplete: true,
         short: false,
         retries: Retries::default(),
-        put_off: false,
         child_fatal: false,
         helpers: helpers::any(),
     };

@@ -28,16 +28,6 @@ impl Parent {
     }
 
     fn second_passed(&mut self) {
-        if child_process::any_ended() && !self.put_off {
-            // It was no quiet second: the loop buries them at once. Not twice in a row, where children die all the time.
-            self.put_off = true;
-            return;
-        }
-        self.put_off = false;
-        self.reap_ended();
-        if self.interrupted() {
-            return;
-        }
         register::put_right();
         self.close_former_generations();
         self.count_quiescing();
@@ -50,19 +40,6 @@ impl Parent {
         }
         if tick.maintain || made == 0 {
             self.maintain();
-        }
-    }
-
-    /// Who has ended is not to be counted as a child: its threads would pass for spare ones, and a child that serves be
-    /// told that it is too much.
-    fn reap_ended(&mut self) {
-        for _ in 0..self.limits.server_limit {
-            if self.interrupted() || !child_process::any_ended() {
-                return;
-            }
-            if let Some(ended) = child_process::wait_or_timeout(self.pconf, self.server) {
-                self.bury(&ended);
-            }
         }
     }
 
