@@ -53,6 +53,9 @@ impl Parent {
             );
             return Err(NotMade);
         }
+        // Whatever a child has left there: the new one neither finishes nor rests.
+        entry.set_quiescing(Quiescing::No);
+        entry.set_not_accepting(false);
         if settings().one_process() {
             note_started(slot, child_process::own_pid());
             (self.child_main)(self.birth(slot, None));

@@ -78,6 +78,12 @@ impl Parent {
         let slot = scoreboard::find_child(ended.pid);
         let entry = slot.and_then(ChildEntry::of);
         let generation = self.common.generation();
+        if self.incomplete && entry.is_some_and(|e| e.generation() != generation) {
+            // It makes room: what this generation lacks is started in its place, whatever attempts have failed so far.
+            let missing = self.generations().missing();
+            let due = &mut self.recent.remaining_to_start;
+            *due = (*due).max(missing.min(1));
+        }
         let outcome = child_died(
             &Death {
                 fatal: ended.fatal,
