@@ -347,6 +347,7 @@ static void on_child_init(apr_pool_t *p, server_rec *s)
     const probe_config_t *conf = ap_get_module_config(s->module_config,
                                                       &mpm_probe_module);
     log_event(s, "child_init", apr_psprintf(p, " euid=%d", (int)geteuid()));
+    apr_sleep(conf->child_init_sleep_ms * 1000);
     probe_timers_child_init(p, s, conf);
 }
 
@@ -403,6 +404,39 @@ static const char *set_child_init_timer(cmd_parms *cmd, void *dummy,
     return ap_check_cmd_context(cmd, GLOBAL_ONLY);
 }
 
+static const char *set_child_init_sleep(cmd_parms *cmd, void *dummy,
+                                        const char *arg)
+{
+    probe_config_t *conf = ap_get_module_config(cmd->server->module_config,
+                                                &mpm_probe_module);
+    conf->child_init_sleep_ms = atoi(arg);
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static apr_status_t sleep_at_the_end(void *ms)
+{
+    /* A signal that comes meanwhile doesn't end it. */
+    apr_int64_t until = probe_now() + *(int *)ms * 1000;
+
+    while (probe_now() < until) {
+        apr_sleep(10000);
+    }
+    return APR_SUCCESS;
+}
+
+/* A subpool goes before pconf's own cleanups run, which are httpd's too. */
+static const char *set_end_sleep(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    apr_pool_t *sub;
+    int *ms = apr_palloc(cmd->pool, sizeof(*ms));
+
+    *ms = atoi(arg);
+    apr_pool_create(&sub, cmd->pool);
+    apr_pool_cleanup_register(sub, ms, sleep_at_the_end,
+                              apr_pool_cleanup_null);
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
 static const char *set_thread(cmd_parms *cmd, void *dummy, int on)
 {
     probe_config_t *conf = ap_get_module_config(cmd->server->module_config,
@@ -418,6 +452,10 @@ static const command_rec commands[] = {
                   "how many milliseconds a close takes in this virtual host"),
     AP_INIT_TAKE1("ProbeChildInitTimer", set_child_init_timer, NULL, RSRC_CONF,
                   "register a timer of so many milliseconds in child_init"),
+    AP_INIT_TAKE1("ProbeChildInitSleep", set_child_init_sleep, NULL, RSRC_CONF,
+                  "sleep so many milliseconds in child_init"),
+    AP_INIT_TAKE1("ProbeEndSleep", set_end_sleep, NULL, RSRC_CONF,
+                  "sleep so many milliseconds when the configuration goes"),
     AP_INIT_FLAG("ProbeThread", set_thread, NULL, RSRC_CONF,
                  "start a thread of the module's own in child_init"),
     { NULL }

@@ -70,6 +70,7 @@ typedef struct {
     int slow_close_ms;       /* how long a close takes in this virtual host */
     /* These are meaningful in the main server only. */
     int child_init_timer_ms; /* -1: none */
+    int child_init_sleep_ms;
     int thread;              /* start a thread of its own in child_init */
 } probe_config_t;
 

@@ -2,7 +2,7 @@
 //! when the one at work takes unexpectedly long, and keeps mod_status informed.
 
 use super::duty::Duty;
-use super::{accept, Child};
+use super::{accept, worker, Child};
 use crate::conn::slot_pollset::Poller;
 use crate::sync::handoff::{Guard, TICK};
 use std::sync::atomic::Ordering;
@@ -11,7 +11,9 @@ use std::sync::atomic::Ordering;
 pub(super) fn run(child: &'static Child, poller: Poller) {
     let handoff = &child.handoff;
     let mut found = Vec::new();
-    handoff.open(Box::new(Duty::new(child, poller)));
+    let duty = Duty::new(child, poller);
+    worker::show_opened(child);
+    handoff.open(Box::new(duty));
     loop {
         match handoff.guard() {
             Guard::Tick => {

@@ -78,6 +78,8 @@ pub struct Child {
     /// modules may still meet connections.
     runtime: Pool,
     phase: Phase,
+    /// Accepting has begun: all threads are up.
+    opened: AtomicBool,
     /// Accepting has ended, for good.
     accept_closed: AtomicBool,
     /// Until when idle connections of a finishing child may still bring a

@@ -15,7 +15,7 @@ use crate::host::pod::{Hear, Order, Orders, Wakeup};
 use crate::host::pollset::Pollset;
 use crate::host::pool::Pool;
 use crate::host::retained::MpmState;
-use crate::host::retained_data::former;
+use crate::host::retained_data::{former, former_pods};
 use crate::host::scoreboard::{self, ChildEntry};
 use crate::host::server;
 use crate::host::status::Status;
@@ -102,6 +102,7 @@ fn close_what_is_others(birth: &Birth) {
                 kept.close();
             }
         }
+        former_pods().close();
     }
     for (i, other) in birth.generation.buckets().iter().enumerate() {
         if i != birth.bucket {
@@ -151,6 +152,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         listeners: bucket.listeners,
         pchild,
         phase: Phase::new(),
+        opened: AtomicBool::new(false),
         accept_closed: AtomicBool::new(false),
         drain_until_us: AtomicU64::new(0),
         accepting: AtomicBool::new(false),

@@ -10,7 +10,7 @@ use crate::policy::admission::surplus_worker_may_exit;
 use crate::policy::shift::Shift;
 use crate::sync::handoff::Next;
 use crate::sync::phase::Stage;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{fence, Ordering};
 
 /// One worker: its thread and its place in the scoreboard.
 #[derive(Clone, Copy)]
@@ -38,6 +38,20 @@ pub(super) fn run(child: &'static Child, thread: Thread, index: usize) {
     };
     entry.set_worker_status(place, left);
     child.thread_ended();
+}
+
+/// The child accepts from now on: workers that are up show that they wait. Others will do so themselves.
+///
+/// The parent takes a child for ready once all of them do.
+pub(super) fn show_opened(child: &'static Child) {
+    child.opened.store(true, Ordering::SeqCst);
+    // Against the one in `shows_starting`: either this sees that a worker is up, or that one sees that accepting has begun.
+    fence(Ordering::SeqCst);
+    for place in 0..child.threads() as i32 {
+        if child.entry.worker_status(place) == Some(WorkerStatus::Starting as u8) {
+            child.entry.set_worker_status(place, WorkerStatus::Ready);
+        }
+    }
 }
 
 impl Worker {
@@ -73,6 +87,7 @@ impl Worker {
     fn show_idle(&self) -> bool {
         let child = self.child;
         let idle = match child.stage() {
+            Stage::Running if self.shows_starting() => return true,
             Stage::Running => WorkerStatus::Ready,
             Stage::Finishing if self.may_leave() => return false,
             // The one kept beside the connections' own is not shown.
@@ -82,6 +97,19 @@ impl Worker {
         };
         child.entry.set_worker_status(self.index as i32, idle);
         true
+    }
+
+    /// Whether the child doesn't accept yet; then the worker shows that it starts.
+    fn shows_starting(&self) -> bool {
+        let child = self.child;
+        if child.opened.load(Ordering::Acquire) {
+            return false;
+        }
+        child
+            .entry
+            .set_worker_status(self.index as i32, WorkerStatus::Starting);
+        fence(Ordering::SeqCst); // see `show_opened`
+        !child.opened.load(Ordering::SeqCst)
     }
 
     fn perform(&self, work: Work) {

@@ -6,6 +6,7 @@
 //! `post_config` (each server's timeouts). It reads the configuration twice at
 //! start and once per restart.
 
+mod addresses;
 pub mod birth;
 pub mod check_config;
 pub mod directives;

@@ -1,6 +1,7 @@
 //! Listening sockets, buckets and pipes of death, while stderr still is the
 //! console.
 
+use super::addresses;
 use super::settings::settings;
 use crate::host::bucket::{self, ChildBucket};
 use crate::host::log::{log_console, log_server, Level};
@@ -29,6 +30,7 @@ pub fn run(pconf: Pool, server: Server) -> Result<(), Refused> {
         Refused
     };
 
+    addresses::make_free(common, settings().limits());
     if listener::open_all(server) < 1 {
         return Err(refuse(
             Level::Alert,

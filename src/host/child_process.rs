@@ -121,6 +121,16 @@ pub fn any_ended() -> bool {
     }
 }
 
+/// Whether a child of ours has ended; it may not have been reaped.
+pub fn has_ended(pid: i32) -> bool {
+    // SAFETY: plain integers, all-zero is valid; the place is live.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, flags) != 0 || info.si_pid() != 0
+    }
+}
+
 /// Offers a dead process that is no child of ours to those who registered it
 /// (mod_cgid, piped logs). Whether one of them took it.
 pub fn offer_to_other_owners(ended: &Ended) -> bool {

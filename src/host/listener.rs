@@ -14,6 +14,14 @@ pub fn pre_config() {
     unsafe { sys::ap_listen_pre_config() }
 }
 
+/// Whether the configuration asks for an address that this process doesn't listen on already.
+pub fn any_new() -> bool {
+    // SAFETY: httpd's own list, which lives as long as the configuration; the one thread there is reads it.
+    let records =
+        unsafe { std::iter::successors(sys::ap_listeners.as_ref(), |record| record.next.as_ref()) };
+    records.into_iter().any(|record| record.active == 0)
+}
+
 /// Opens what the Listen directives ask for. Number of sockets; below 1 means
 /// failure, which httpd has logged.
 pub fn open_all(server: Server) -> i32 {

@@ -63,21 +63,21 @@ fn c_text(args: fmt::Arguments<'_>) -> CString {
     CString::new(bytes).unwrap_or_default()
 }
 
-/// Whether a message of this level would be written.
-pub fn enabled(level: Level) -> bool {
-    let Some(server) = Server::main() else {
-        return level <= Level::Info;
-    };
-    // SAFETY: the main server record is live; the index is ours.
-    unsafe {
-        level as c_int <= sys::ap_get_server_module_loglevel(server.as_ptr(), identity::index())
-    }
+/// Whether a message may be written at this LogLevel. What is written is httpd's to say; this only saves the making of
+/// texts that it would drop, by the rule of its own macros: notices, which tell of a server's life, pass at each LogLevel.
+fn may_be_written(level: Level, configured: impl FnOnce() -> c_int) -> bool {
+    level <= Level::Notice || level as c_int <= configured()
 }
 
 /// Logs for the main server, or to the console while there is none.
 pub fn to_server(level: Level, status: Status, site: Site, args: fmt::Arguments<'_>) {
-    if enabled(level) {
-        let server = Server::main().map_or(std::ptr::null(), |s| s.as_ptr().cast_const());
+    let Some(server) = Server::main() else {
+        return write(level as c_int, status, &site, std::ptr::null(), args);
+    };
+    let server = server.as_ptr().cast_const();
+    // SAFETY: the main server record is live; the index is ours.
+    let configured = || unsafe { sys::ap_get_server_module_loglevel(server, identity::index()) };
+    if may_be_written(level, configured) {
         write(level as c_int, status, &site, server, args);
     }
 }
@@ -121,8 +121,9 @@ fn write(
 /// Logs about one connection, with its client address.
 pub fn to_conn(conn: &Conn, level: Level, status: Status, site: Site, args: fmt::Arguments<'_>) {
     // SAFETY: the connection is live; the index is ours.
-    let wanted = unsafe { sys::ap_get_conn_module_loglevel(conn.as_ptr(), identity::index()) };
-    if level as c_int > wanted {
+    let configured =
+        || unsafe { sys::ap_get_conn_module_loglevel(conn.as_ptr(), identity::index()) };
+    if !may_be_written(level, configured) {
         return;
     }
     let text = c_text(args);

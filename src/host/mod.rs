@@ -20,6 +20,7 @@ pub mod identity;
 pub mod listener;
 pub mod log;
 pub mod optional;
+mod pipe;
 pub mod pod;
 pub mod pollset;
 pub mod pool;

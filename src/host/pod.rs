@@ -13,6 +13,7 @@
 //! system has that, else by the broadcasts' hanging up (which they don't where
 //! a helper of some module, forked from the parent, has inherited them).
 
+use super::pipe::{close_descriptor, duplicate, open_pipe, set_nonblocking, set_pipe, write_byte};
 use super::pool::Pool;
 use super::status::Status;
 use crate::sys;
@@ -56,12 +57,30 @@ impl Pod {
         None
     }
 
+    #[cfg(test)]
+    fn writing_end(self) -> c_int {
+        -1
+    }
+
     #[cfg(not(test))]
     fn descriptor(self) -> c_int {
         let mut fd = -1;
         // SAFETY: the pod is live and has its reading end in every process.
         unsafe { sys::apr_os_file_get(&mut fd, (*self.0.as_ptr()).pod_in) };
         fd
+    }
+
+    #[cfg(not(test))]
+    fn writing_end(self) -> c_int {
+        let mut fd = -1;
+        // SAFETY: the pod is live and has its writing end in the parent.
+        unsafe { sys::apr_os_file_get(&mut fd, (*self.0.as_ptr()).pod_out) };
+        fd
+    }
+
+    /// Its writing end, to stay open over a restart.
+    pub fn keep(self) -> Result<KeptPod, Status> {
+        duplicate(self.writing_end()).map(KeptPod)
     }
 
     /// Tells one child to finish.
@@ -86,41 +105,6 @@ impl Pod {
             _ => None,
         }
     }
-}
-
-fn set_nonblocking(fd: c_int) -> Status {
-    // SAFETY: fcntl on a descriptor touches no memory.
-    let rv = unsafe {
-        match libc::fcntl(fd, libc::F_GETFL) {
-            -1 => -1,
-            flags => libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK),
-        }
-    };
-    if rv == -1 {
-        Status::last_os_error()
-    } else {
-        Status::SUCCESS
-    }
-}
-
-fn open_pipe() -> Result<[c_int; 2], Status> {
-    let mut ends = [-1; 2];
-    // SAFETY: room for two descriptors.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } == -1 {
-        return Err(Status::last_os_error());
-    }
-    Ok(ends)
-}
-
-/// Writes a byte into a pipe; a full one says what it has to say already.
-fn set_pipe(write_end: c_int) {
-    // SAFETY: one byte from a live buffer.
-    unsafe { libc::write(write_end, [1u8].as_ptr().cast(), 1) };
-}
-
-fn close_descriptor(fd: c_int) {
-    // SAFETY: closes a descriptor of ours, once.
-    unsafe { libc::close(fd) };
 }
 
 /// The two broadcasts to the children of a generation.
@@ -159,13 +143,6 @@ impl Broadcasts {
     /// Writing ends that stay open over a restart, for children of a former
     /// generation.
     pub fn keep(&self) -> Result<KeptBroadcasts, Status> {
-        let duplicate = |fd| {
-            // SAFETY: touches no memory.
-            match unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) } {
-                -1 => Err(Status::last_os_error()),
-                new => Ok(new),
-            }
-        };
         let finish = duplicate(self.finish[1])?;
         let end = duplicate(self.end[1]).inspect_err(|_| close_descriptor(finish))?;
         Ok(KeptBroadcasts { finish, end })
@@ -205,6 +182,22 @@ impl KeptBroadcasts {
     pub fn close(self) {
         close_descriptor(self.finish);
         close_descriptor(self.end);
+    }
+}
+
+/// The writing end of a former generation's pipe of death; a plain number as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptPod(pub c_int);
+
+impl KeptPod {
+    /// Tells one child of that generation and bucket to finish.
+    pub fn finish_one(self) {
+        write_byte(self.0, sys::AP_MPM_PODX_GRACEFUL_CHAR);
+    }
+
+    /// The generation has gone, or all of it is told.
+    pub fn close(self) {
+        close_descriptor(self.0);
     }
 }
 

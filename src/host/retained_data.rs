@@ -7,13 +7,14 @@
 //! stands under a key keeps its layout: what a later version needs besides gets
 //! a key of its own.
 
-use super::pod::KeptBroadcasts;
+use super::pod::{KeptBroadcasts, KeptPod};
 use super::pool::Pool;
 use super::retained::{get_or_create, Common};
 use crate::policy::limits::FirstSeen;
+use crate::policy::onset::Onset;
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 const KEY: &CStr = c"mpm_rust_event_module";
 
@@ -114,6 +115,124 @@ pub fn former() -> &'static [KeptGeneration; KEPT_GENERATIONS] {
     let (data, _) = unsafe { get_or_create::<[KeptGeneration; KEPT_GENERATIONS]>(FORMER_KEY) };
     // SAFETY: lives as long as the process; every field is atomic.
     unsafe { data.as_ref() }
+}
+
+/// How single children of a former generation, the newest that accepts, are told to finish: its pipes of death.
+#[repr(C)]
+pub struct KeptPods {
+    generation: AtomicI32,
+    /// Descriptors plus one, one for each bucket; 0: unused.
+    ends: RetainedArray<AtomicI32>,
+}
+
+const PODS_KEY: &CStr = c"mpm_rust_event_module:former-pods";
+
+/// Those that are kept.
+pub fn former_pods() -> &'static KeptPods {
+    // SAFETY: integers and a null pointer: all-zero is valid; the pointer it can hold is to memory of httpd's global
+    // pool; the key names the layout.
+    let (data, _) = unsafe { get_or_create::<KeptPods>(PODS_KEY) };
+    // SAFETY: lives as long as the process; every field is atomic.
+    unsafe { data.as_ref() }
+}
+
+impl KeptPods {
+    fn open(&self) -> impl Iterator<Item = (&AtomicI32, KeptPod)> {
+        self.ends.get().iter().filter_map(|end| {
+            let kept = KeptPod(end.load(Relaxed) - 1);
+            (kept.0 >= 0).then_some((end, kept))
+        })
+    }
+
+    /// Whose they are; meaningful while there are any.
+    pub fn generation(&self) -> i32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// That of a bucket.
+    pub fn get(&self, bucket: usize) -> Option<KeptPod> {
+        let kept = KeptPod(self.ends.get().get(bucket)?.load(Relaxed) - 1);
+        (kept.0 >= 0).then_some(kept)
+    }
+
+    /// Closes what is kept, in this process.
+    pub fn close(&self) {
+        for (end, kept) in self.open() {
+            kept.close();
+            end.store(0, Relaxed);
+        }
+    }
+
+    /// The same, if they are of this generation.
+    pub fn close_of(&self, generation: i32) {
+        if self.generation() == generation {
+            self.close();
+        }
+    }
+
+    /// Keeps a generation's in place of the former ones.
+    pub fn keep(&self, generation: i32, pods: &[Option<KeptPod>], pool: Pool) {
+        self.close();
+        if self.ends.get().len() < pods.len() {
+            // SAFETY: all-zero is a valid AtomicI32.
+            let ends = unsafe { pool.alloc_zeroed::<AtomicI32>(pods.len()) };
+            // SAFETY: just allocated from the global pool, which the caller gives.
+            unsafe { self.ends.set(ends, pods.len()) };
+        }
+        self.generation.store(generation, Relaxed);
+        for (end, pod) in self.ends.get().iter().zip(pods) {
+            end.store(pod.map_or(0, |pod| pod.0 + 1), Relaxed);
+        }
+    }
+}
+
+const HEALTHY_KEY: &CStr = c"mpm_rust_event_module:healthy";
+
+/// Whether a child has ever had all its threads up, in whatever generation: not 0.
+pub fn ever_healthy() -> &'static AtomicI32 {
+    // SAFETY: an integer: all-zero is valid; the key names the layout.
+    let (data, _) = unsafe { get_or_create::<AtomicI32>(HEALTHY_KEY) };
+    // SAFETY: lives as long as the process; atomic.
+    unsafe { data.as_ref() }
+}
+
+/// A lasting condition that is logged when it begins, see [`Onset`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// AH00484
+    AtMaxWorkers,
+    /// AH10159
+    NearMaxWorkers,
+    /// AH03490
+    ScoreboardFull,
+    /// AH00481
+    ForkFails,
+}
+
+const CONDITIONS: usize = 4;
+const CONDITIONS_KEY: &CStr = c"mpm_rust_event_module:conditions";
+
+impl Condition {
+    fn words(self) -> &'static [AtomicU32; Onset::WORDS] {
+        // SAFETY: integers: all-zero is valid; the key names the layout.
+        let (data, _) =
+            unsafe { get_or_create::<[[AtomicU32; Onset::WORDS]; CONDITIONS]>(CONDITIONS_KEY) };
+        // SAFETY: lives as long as the process; every field is atomic.
+        let all = unsafe { data.as_ref() };
+        &all[self as usize]
+    }
+
+    /// Takes note whether it holds; whether that is to be logged. A restart changes nothing: it doesn't begin anew.
+    #[must_use]
+    pub fn observe(self, holds: bool, now_ms: u64, min_gap_ms: u64) -> bool {
+        let words = self.words();
+        let mut onset = Onset::from_words(words.each_ref().map(|word| word.load(Relaxed)));
+        let begins = onset.observe(holds, now_ms, min_gap_ms);
+        for (word, value) in words.iter().zip(onset.to_words()) {
+            word.store(value, Relaxed);
+        }
+        begins
+    }
 }
 
 impl Retained {

@@ -8,7 +8,7 @@ use crate::host::clock::{self, MS, SECOND};
 use crate::host::hooks::{run_child_status, ChildEvent};
 use crate::host::log::{log_server, Level};
 use crate::host::retained::Common;
-use crate::host::retained_data::Retained;
+use crate::host::retained_data::{Condition, Retained};
 use crate::host::scoreboard::{ChildEntry, Quiescing, WorkerStatus};
 use crate::host::server::Server;
 use crate::host::status::Status;
@@ -53,6 +53,9 @@ impl Parent {
             );
             return Err(NotMade);
         }
+        // Whatever a child has left there: the new one neither finishes nor rests.
+        entry.set_quiescing(Quiescing::No);
+        entry.set_not_accepting(false);
         if settings().one_process() {
             note_started(slot, child_process::own_pid());
             (self.child_main)(self.birth(slot, None));
@@ -61,7 +64,7 @@ impl Parent {
         match child_process::fork() {
             Ok(Forked::Child) => (self.child_main)(self.birth(slot, Some(parent_pid))),
             Ok(Forked::Parent(pid)) => {
-                let _ = self.fork_failing.observe(false, 0, 0);
+                let _ = Condition::ForkFails.observe(false, 0, 0);
                 note_started(slot, pid);
                 Ok(())
             }
@@ -69,7 +72,8 @@ impl Parent {
                 // The next turn of the loop tries again; meanwhile children
                 // that end are reaped, which may be what fork waits for.
                 let now_ms = clock::now_us() / MS;
-                if self.fork_failing.observe(true, now_ms, 10 * SECOND / MS) {
+                self.short = true;
+                if Condition::ForkFails.observe(true, now_ms, 10 * SECOND / MS) {
                     log_server!(
                         Level::Err,
                         status,

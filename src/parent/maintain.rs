@@ -2,8 +2,10 @@
 
 use super::children::note_quiescing;
 use super::Parent;
+use crate::host::child_process::any_ended;
 use crate::host::clock::{self, MS, SECOND};
 use crate::host::log::{log_server, Level};
+use crate::host::retained_data::{ever_healthy, Condition};
 use crate::host::scoreboard::{ChildEntry, Quiescing};
 use crate::host::status::Status;
 use crate::policy::child_exit::{health, Health};
@@ -19,16 +21,20 @@ impl Parent {
     /// Looks at every bucket.
     pub(super) fn maintain(&mut self) {
         let buckets = self.common.num_buckets().max(1);
-        self.count_quiescing();
         let mut used = 0;
         for bucket in 0..buckets as usize {
             let tally = self.count(bucket);
             used = used.max(tally.last_used().map_or(0, |s| s as i32 + 1));
-            self.had_healthy_child |= tally.healthy_child();
+            if tally.healthy_child() {
+                ever_healthy().store(1, Relaxed);
+            }
             match self.health(bucket as i32 == buckets - 1) {
                 Health::Hopeless => return self.give_up(),
                 Health::Undecided => continue,
-                Health::Recovered => self.retained.sick_child_detected.store(0, Relaxed),
+                Health::Recovered => {
+                    self.retained.sick_child_detected.store(0, Relaxed);
+                    self.retries.failed(clock::now_us() / MS);
+                }
                 Health::Fine => {}
             }
             let last_started = self.maintain_bucket(bucket, &tally);
@@ -39,7 +45,8 @@ impl Parent {
 
     fn health(&self, last_bucket: bool) -> Health {
         let sick = self.retained.sick_child_detected.load(Relaxed) != 0;
-        health(sick, self.had_healthy_child, last_bucket)
+        let had_healthy_child = ever_healthy().load(Relaxed) != 0;
+        health(sick, had_healthy_child, last_bucket)
     }
 
     fn give_up(&mut self) {
@@ -54,7 +61,7 @@ impl Parent {
     }
 
     /// Children that have begun to finish are no longer active ones.
-    fn count_quiescing(&self) {
+    pub(super) fn count_quiescing(&self) {
         for slot in 0..self.slots_used() as i32 {
             if let Some(entry) = ChildEntry::of(slot) {
                 if entry.pid() != 0 && entry.quiescing() == Quiescing::Begun {
@@ -119,6 +126,9 @@ impl Parent {
         self.retained.hold_off.store(plan.hold_off, Relaxed);
         self.log_limits(plan.action);
         match plan.action {
+            // A child that has ended and was not buried passes for one with spare threads: then the one that is too much
+            // may be the only one that serves.
+            Action::StopOne if any_ended() => None,
             Action::StopOne => {
                 if let Some(pod) = self.generation.buckets().get(bucket).and_then(|b| b.pod) {
                     pod.finish_one();
@@ -147,12 +157,10 @@ impl Parent {
     }
 
     /// Says once for each time that it happens that a limit has been reached.
-    fn log_limits(&mut self, action: Action) {
+    fn log_limits(&self, action: Action) {
         let now_ms = clock::now_us() / MS;
-        let begins = |onset: &mut crate::policy::onset::Onset, is: bool| {
-            onset.observe(is, now_ms, LOG_GAP_MS)
-        };
-        if begins(&mut self.at_limit, action == Action::AtMaxWorkers) {
+        let begins = |condition: Condition, is| condition.observe(is, now_ms, LOG_GAP_MS);
+        if begins(Condition::AtMaxWorkers, action == Action::AtMaxWorkers) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,
@@ -160,7 +168,7 @@ impl Parent {
                  MaxRequestWorkers setting"
             );
         }
-        if begins(&mut self.near_limit, action == Action::NearMaxWorkers) {
+        if begins(Condition::NearMaxWorkers, action == Action::NearMaxWorkers) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,
@@ -168,7 +176,7 @@ impl Parent {
                  raising the MaxRequestWorkers setting"
             );
         }
-        if begins(&mut self.scoreboard_full, action == Action::ScoreboardFull) {
+        if begins(Condition::ScoreboardFull, action == Action::ScoreboardFull) {
             log_server!(
                 Level::Err,
                 Status::SUCCESS,

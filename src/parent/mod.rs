@@ -10,16 +10,19 @@
 //! | `supervise` | the loop: wait, reap, keep the number right |
 //! | `maintain` | spare threads, once a second |
 //! | `handover` | from the former generation to the new one at a reload |
+//! | `former` | what is kept of former generations, and how they are told |
 //! | `register` | who the children are, whatever the scoreboard says |
 //! | `ending` | stop, graceful stop, and the last moments before a restart |
 
 mod children;
 mod ending;
+mod former;
 mod handover;
 mod maintain;
 mod register;
 mod supervise;
 
+use self::former::end_former;
 use crate::config::birth::ChildMain;
 use crate::config::settings::settings;
 use crate::host::bucket::{self, Generation};
@@ -33,7 +36,7 @@ use crate::host::{helpers, hooks};
 use crate::host::{scoreboard, startup};
 use crate::policy::child_exit::Recent;
 use crate::policy::limits::Limits;
-use crate::policy::onset::Onset;
+use crate::policy::reload::Retries;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What the server does after `run`.
@@ -57,14 +60,15 @@ struct Parent {
     limits: Limits,
     child_main: ChildMain,
     recent: Recent,
-    had_healthy_child: bool,
+    /// Not all children of StartServers have been up under this configuration.
+    incomplete: bool,
+    /// Under this configuration a child lacked a resource, or could not be forked.
+    short: bool,
+    /// When children that failed to start are tried again.
+    retries: Retries,
     /// The server ends because of a child's failure: the pid file stays, as
     /// with stock.
     child_fatal: bool,
-    at_limit: Onset,
-    near_limit: Onset,
-    scoreboard_full: Onset,
-    fork_failing: Onset,
     /// The configuration has helper processes.
     helpers: bool,
 }
@@ -77,6 +81,7 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
     startup::write_pid_file(pconf);
     let graceful = common.was_graceful();
     if !graceful {
+        end_former(); // before pre_mpm empties the scoreboard
         let Some(pool) = server.process_pool() else {
             return After::Failed;
         };
@@ -102,12 +107,10 @@ pub fn run(pconf: Pool, plog: Pool, server: Server, child_main: ChildMain) -> Af
         limits,
         child_main,
         recent: Recent::default(),
-        had_healthy_child: false,
+        incomplete: true,
+        short: false,
+        retries: Retries::default(),
         child_fatal: false,
-        at_limit: Onset::default(),
-        near_limit: Onset::default(),
-        scoreboard_full: Onset::default(),
-        fork_failing: Onset::default(),
         helpers: helpers::any(),
     };
     if graceful {
@@ -134,7 +137,12 @@ impl Parent {
         }
         register::put_right();
         let wanted = self.limits.children_to_start();
-        let started = self.start_children(wanted);
+        let mut started = 0;
+        if !self.interrupted() {
+            // Else another configuration is about to be read: children of this one would only add to those of the former ones.
+            self.release_outdated();
+            started = self.start_children(wanted);
+        }
         self.recent.remaining_to_start = wanted - started;
     }
 }

@@ -3,6 +3,7 @@
 use super::children::note_stopped;
 use super::{register, Parent};
 use crate::host::child_process::{self, Ended};
+use crate::host::clock::{self, MS};
 use crate::host::log::{log_server, Level};
 use crate::host::scoreboard::{self, ChildEntry};
 use crate::host::status::Status;
@@ -29,6 +30,8 @@ impl Parent {
     fn second_passed(&mut self) {
         register::put_right();
         self.close_former_generations();
+        self.count_quiescing();
+        self.retry_missing();
         let tick = tick(self.recent);
         self.recent = tick.recent;
         let mut made = 0;
@@ -37,6 +40,20 @@ impl Parent {
         }
         if tick.maintain || made == 0 {
             self.maintain();
+        }
+    }
+
+    /// Tries again, with growing pauses, children of StartServers that failed to start. Upkeep wouldn't where one of them
+    /// has spare threads enough.
+    fn retry_missing(&mut self) {
+        if !self.incomplete {
+            return;
+        }
+        let facts = self.generations();
+        self.incomplete = !facts.complete();
+        let due = self.retries.due(clock::now_us() / MS);
+        if due && facts.missing() > 0 && self.recent.remaining_to_start == 0 {
+            self.recent.remaining_to_start = 1;
         }
     }
 
@@ -55,20 +72,18 @@ impl Parent {
         made
     }
 
-    /// Starts what could not be started so far.
-    pub(super) fn start_missing(&mut self) {
-        let missing = std::mem::take(&mut self.recent.remaining_to_start);
-        if missing > 0 {
-            self.start_up_to(missing);
-        }
-    }
-
     /// A child, or another process of the server's, has ended.
     pub(super) fn bury(&mut self, ended: &Ended) {
         register::put_right();
         let slot = scoreboard::find_child(ended.pid);
         let entry = slot.and_then(ChildEntry::of);
         let generation = self.common.generation();
+        if self.incomplete && entry.is_some_and(|e| e.generation() != generation) {
+            // It makes room: what this generation lacks is started in its place, whatever attempts have failed so far.
+            let missing = self.generations().missing();
+            let due = &mut self.recent.remaining_to_start;
+            *due = (*due).max(missing.min(1));
+        }
         let outcome = child_died(
             &Death {
                 fatal: ended.fatal,
@@ -118,6 +133,7 @@ impl Parent {
         self.recent = outcome.recent;
         if outcome.sick_detected {
             self.retained.sick_child_detected.store(1, Relaxed);
+            self.short = true;
         }
         let Some(slot) = slot else { return };
         if outcome.minimal_spawn_rate {

@@ -78,7 +78,8 @@ pub fn child_died(death: &Death, recent: Recent) -> Outcome {
     }
     if death.sick {
         outcome.minimal_spawn_rate = true;
-    } else if outcome.recent.remaining_to_start > 0 {
+    } else if outcome.recent.remaining_to_start > 0 && !death.current_generation {
+        // One of the new generation would be started again and again, if it ends as it starts.
         outcome.replace_in_slot = true;
         outcome.recent.remaining_to_start -= 1;
     }
@@ -237,8 +238,12 @@ mod tests {
     fn old_children_are_followed_one_for_one() {
         let mut now = recent(0, 2);
         let mut replaced = Vec::new();
+        let former = Death {
+            current_generation: false,
+            ..OURS
+        };
         for _ in 0..4 {
-            let outcome = child_died(&OURS, now);
+            let outcome = child_died(&former, now);
             replaced.push(outcome.replace_in_slot);
             now = outcome.recent;
         }
@@ -284,8 +289,9 @@ mod tests {
             },
             recent(0, 3),
         );
-        assert!(outcome.replace_in_slot);
-        assert_eq!((outcome.start_now, outcome.recent), (3, recent(1, 0)));
+        assert!(!outcome.replace_in_slot, "it is among the four");
+        assert_eq!((outcome.start_now, outcome.recent), (4, recent(1, 0)));
+        assert!(!child_died(&OURS, recent(0, 3)).replace_in_slot);
     }
 
     #[test]

@@ -4,20 +4,43 @@
 
 /// Remembers whether a condition holds, and when its beginning was last logged.
 ///
-/// Plain data: any bit pattern is valid, all zero means "never seen", and the layout is fixed, so it may lie in memory that
-/// survives the unloading of this module.
+/// All zero means "never seen". [`Onset::to_words`] is how it is kept where plain words survive the unloading of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(C)]
 pub struct Onset {
     /// When it was last logged, in milliseconds of the caller's clock; meaningful if `logged`.
     last_logged_ms: u64,
-    /// Not 0 if the condition held when last looked at.
-    active: u32,
-    /// Not 0 if it was ever logged.
-    logged: u32,
+    /// The condition held when last looked at.
+    active: bool,
+    /// It was logged once.
+    logged: bool,
 }
 
 impl Onset {
+    /// How many words it takes.
+    pub const WORDS: usize = 4;
+
+    /// The same as words; their layout is fixed.
+    #[must_use]
+    pub fn to_words(self) -> [u32; Onset::WORDS] {
+        let (high, low) = (self.last_logged_ms >> 32, self.last_logged_ms);
+        [
+            high as u32,
+            low as u32,
+            self.active.into(),
+            self.logged.into(),
+        ]
+    }
+
+    /// What [`Onset::to_words`] has made; any words are valid.
+    #[must_use]
+    pub fn from_words([high, low, active, logged]: [u32; Onset::WORDS]) -> Onset {
+        Onset {
+            last_logged_ms: u64::from(high) << 32 | u64::from(low),
+            active: active != 0,
+            logged: logged != 0,
+        }
+    }
+
     /// Takes note whether the condition holds at `now_ms` (monotonic, milliseconds). Returns true if that is to be logged:
     /// the condition has just begun, and the last log is at least `min_gap_ms` ago.
     ///
@@ -25,13 +48,13 @@ impl Onset {
     /// before.
     #[must_use]
     pub fn observe(&mut self, active: bool, now_ms: u64, min_gap_ms: u64) -> bool {
-        let begins = active && self.active == 0;
-        self.active = u32::from(active);
+        let begins = active && !self.active;
+        self.active = active;
         if !begins || self.throttled(now_ms, min_gap_ms) {
             return false;
         }
         self.last_logged_ms = now_ms;
-        self.logged = 1;
+        self.logged = true;
         true
     }
 
@@ -39,7 +62,7 @@ impl Onset {
     /// reason to keep silent.
     fn throttled(&self, now_ms: u64, min_gap_ms: u64) -> bool {
         let since = now_ms.checked_sub(self.last_logged_ms);
-        self.logged != 0 && since.is_some_and(|since| since < min_gap_ms)
+        self.logged && since.is_some_and(|since| since < min_gap_ms)
     }
 }
 
@@ -89,9 +112,20 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_into_retained_memory() {
-        assert_eq!(std::mem::size_of::<Onset>(), 16);
-        assert_eq!(std::mem::align_of::<Onset>(), 8);
+    fn words_keep_it() {
+        for (last_logged_ms, active, logged) in [
+            (0, false, false),
+            (u64::MAX - 1, true, true),
+            (1 << 32, false, true),
+        ] {
+            let onset = Onset {
+                last_logged_ms,
+                active,
+                logged,
+            };
+            assert_eq!(Onset::from_words(onset.to_words()), onset);
+        }
+        assert_eq!(Onset::from_words([0; Onset::WORDS]), Onset::default());
     }
 
     proptest! {

@@ -188,7 +188,7 @@ sub conf_text {
     my ($self) = @_;
     return $self->{conf_text} if defined $self->{conf_text};
     my $dir = $self->{dir};
-    my $level = $self->{loglevel} // 'info ' . ($self->{loadline} ? '' : $self->mpm_name . ':debug');
+    my $level = $self->{loglevel} // $ENV{MPMTEST_LOGLEVEL} // 'info ' . ($self->{loadline} ? '' : $self->mpm_name . ':debug');
     my @listen = @{ $self->{listen} || ["127.0.0.1:$self->{port}"] };
     my $text = $self->_load_lines . <<"EOT" . $self->_user_lines . $self->{pre_conf} . "\n";
 ServerRoot "$dir"

@@ -3,8 +3,10 @@
 /*
  * Preloaded into a server under test: a system call fails while there is a
  * file of its name in the directory MPMTEST_FAULTS. The file says how many
- * calls of each process succeed before that ("0", "3"). MPMTest::Messages
- * compiles it.
+ * calls of each process succeed before that ("0", "3"). The file "tasks" is a
+ * limit of tasks for the server, its parent and children together, as
+ * RLIMIT_NPROC is for a user: then fork and pthread_create fail.
+ * MPMTest::Messages compiles it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,30 +14,99 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static int fails(const char *name, int *calls)
+/* The number in the file of that name; -1 if there is none. */
+static int number(const char *name)
 {
     const char *dir = getenv("MPMTEST_FAULTS");
     char path[4096];
-    int allowed = 0;
+    int n = 0;
     FILE *f;
 
     if (!dir) {
-        return 0;
+        return -1;
     }
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     f = fopen(path, "r");
     if (!f) {
-        return 0;
+        return -1;
     }
-    if (fscanf(f, "%d", &allowed) != 1) {
-        allowed = 0;
+    if (fscanf(f, "%d", &n) != 1) {
+        n = 0;
     }
     fclose(f);
-    return __atomic_fetch_add(calls, 1, __ATOMIC_SEQ_CST) >= allowed;
+    return n;
+}
+
+static int fails(const char *name, int *calls)
+{
+    int allowed = number(name);
+
+    return allowed >= 0
+        && __atomic_fetch_add(calls, 1, __ATOMIC_SEQ_CST) >= allowed;
+}
+
+/* Threads of a process; one that has not been reaped counts as well. */
+static int threads_of(int pid)
+{
+    char path[64], line[1024], *p;
+    int n = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    f = fopen(path, "r");
+    if (!f) {
+        return 0;
+    }
+    if (fgets(line, sizeof(line), f) && (p = strrchr(line, ')'))
+        && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u"
+                         " %*u %*d %*d %*d %*d %d", &n) != 1) {
+        n = 0;
+    }
+    fclose(f);
+    return n > 0 ? n : 1;
+}
+
+static int same_program(int pid)
+{
+    struct stat mine, other;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+    return !stat("/proc/self/exe", &mine) && !stat(path, &other)
+        && mine.st_dev == other.st_dev && mine.st_ino == other.st_ino;
+}
+
+/* Tasks of the whole server: of this process or its parent, and the children. */
+static int tasks(void)
+{
+    int parent = same_program(getppid()) ? getppid() : getpid();
+    int n = threads_of(parent), child;
+    char path[64];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+    f = fopen(path, "r");
+    if (!f) {
+        return n;
+    }
+    while (fscanf(f, "%d", &child) == 1) {
+        n += threads_of(child);
+    }
+    fclose(f);
+    return n;
+}
+
+static int no_room(void)
+{
+    int limit = number("tasks");
+
+    return limit >= 0 && tasks() >= limit;
 }
 
 /* The real function behind ours. */
@@ -68,6 +139,10 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 pid_t fork(void)
 {
     FAULT("fork", -1, EAGAIN);
+    if (no_room()) {
+        errno = EAGAIN;
+        return -1;
+    }
     return REAL(fork)();
 }
 
@@ -99,6 +174,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                    void *(*start)(void *), void *argument)
 {
     FAULT("pthread_create", EAGAIN, EAGAIN);
+    if (no_room()) {
+        return EAGAIN;
+    }
     return REAL(pthread_create)(thread, attributes, start, argument);
 }
 

@@ -71,6 +71,19 @@ says_as_stock('a server near its limit, then at it', sub {
     'error AH00484: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting',
 ]);
 
+says_as_stock('a server at its limit, again after reloads: it is said once a minute', sub {
+    my $s = server(@_, mpm => { ServerLimit => 4 });
+    my @holds = $s->holds(2);
+    $s->log_like(qr/AH00484/, 5);
+    for (1 .. 2) {
+        $s->graceful;
+        push @holds, $s->holds(2);
+        sleep 3;    # the parent looks once a second
+    }
+    $s->release(@holds);
+    return messages($s, qr/AH00484/);
+}, ['error AH00484: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting']);
+
 says_as_stock('AH03490: the slots are taken by children that finish', sub {
     my $s = server(@_, mpm => { ServerLimit => 2, StartServers => 1, MaxRequestWorkers => 4 });
     my @slow = $s->holds(2);
