@@ -112,7 +112,7 @@ impl Acceptor {
     fn block(&mut self, child: &Child, why: Verdict, now_us: u64) {
         log_stop(child, why);
         stop(child);
-        self.failures.none_so_far();
+        self.failures.stops_for_another_reason();
         self.reconsider(child, 0, now_us);
     }
 

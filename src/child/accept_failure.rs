@@ -35,6 +35,8 @@ struct Place {
     socket: Listening,
     trouble: Trouble,
     logged: Onset,
+    /// It has worked in this process.
+    worked: bool,
 }
 
 impl Failures {
@@ -47,6 +49,7 @@ impl Failures {
                 socket,
                 trouble: Trouble::default(),
                 logged: Onset::default(),
+                worked: false,
             })
             .collect();
         for place in &sockets {
@@ -107,7 +110,7 @@ impl Failures {
     }
 
     /// Accepting stops for another reason than a failure.
-    pub(super) fn none_so_far(&mut self) {
+    pub(super) fn stops_for_another_reason(&mut self) {
         self.shortage.plenty();
     }
 
@@ -199,14 +202,15 @@ impl Failures {
         }
     }
 
-    /// The descriptor isn't the listening socket any more: something in this process has closed it. A new child has its own.
+    /// The descriptor isn't the listening socket any more: something in this process has closed it. A new child has its own. If it
+    /// never worked here, it may work in no child, and a new one would be none the better.
     fn broken(&mut self, child: &Child, index: usize, status: Status, now_us: u64) {
         let Some(place) = self.sockets.get_mut(index) else {
             return;
         };
         place.trouble.leave_out(now_us);
         place.leave_out(child, index, status, "its descriptor was closed", now_us);
-        if self.shortage.was_of_use() && child.stage() == Stage::Running {
+        if place.worked && child.stage() == Stage::Running {
             log_server!(
                 Level::Warning,
                 Status::SUCCESS,
@@ -222,6 +226,7 @@ impl Failures {
 impl Place {
     fn works(&mut self, now_us: u64) {
         self.trouble.works();
+        self.worked = true;
         let _ = self.logged.observe(false, now_us / MS, LOG_GAP_MS);
     }
 

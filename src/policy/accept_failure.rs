@@ -56,7 +56,7 @@ pub struct Shortage {
     until_us: u64,
     /// How long the last pause was; 0 while all is well.
     pause_us: u64,
-    /// Open connections when it began.
+    /// As many connections as there is room for until then.
     ceiling: u32,
     /// Since when it is short with few connections.
     since_us: u64,
@@ -78,7 +78,8 @@ impl Shortage {
         }
         self.pause_us = next_pause_us(self.pause_us);
         self.until_us = now_us + self.pause_us;
-        self.ceiling = connections;
+        // What is served needs some of it, too: a file for each request, say.
+        self.ceiling = connections - connections / 4;
         let lasts = now_us.saturating_sub(self.since_us) >= GIVE_UP_US;
         few && lasts && lack.is_own() && self.ever_accepted
     }
@@ -87,12 +88,6 @@ impl Shortage {
     /// connection after the other finds its own.
     pub fn accepted(&mut self) {
         self.ever_accepted = true;
-    }
-
-    /// Whether this process has ever accepted somebody.
-    #[must_use]
-    pub fn was_of_use(&self) -> bool {
-        self.ever_accepted
     }
 
     /// There is enough: all who waited were accepted. Or it isn't this that accepting stops for.
@@ -108,7 +103,7 @@ impl Shortage {
         }
     }
 
-    /// With so many connections there was no room for another, a moment ago.
+    /// With so many connections there is hardly room for another: a moment ago there was none.
     #[must_use]
     pub fn is_full(&self, connections: u32) -> bool {
         self.until_us != 0 && connections >= self.ceiling
@@ -296,10 +291,12 @@ mod tests {
         // (connections when it failed, of them still open, rests, full)
         let cases = [
             (40, 40, true, true),
-            (40, 36, true, false),
-            (40, 35, false, false),
-            (40, 41, true, true),
-            (8, 7, false, false),
+            (40, 30, true, true),
+            (40, 29, true, false),
+            (40, 28, true, false),
+            (40, 27, false, false),
+            (8, 6, true, true),
+            (8, 5, false, false),
             (3, 2, false, false),
             (1, 0, false, false),
             (0, 0, true, true),
