@@ -2,7 +2,7 @@
 # and again, nobody burns the processor, and when it works again it is used again.
 use strict;
 use warnings;
-use Errno qw(EBADF EINVAL ENETDOWN ENFILE ENOBUFS EPERM EPROTO);
+use Errno qw(EBADF EINVAL EMFILE ENETDOWN ENFILE ENOBUFS EPERM EPROTO);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use MPMTest::Messages qw(fail_calls faults heal_calls);
@@ -77,6 +77,34 @@ subtest 'a descriptor that is no socket any more' => sub {
     is_deeply [ $s->children ], \@new, beyond('and stays, although there it never worked');
     heal_calls();
     is $waits->response(5)->{status}, 200, beyond('then who waited there is served');
+    renew();
+};
+
+subtest 'a child that has no descriptor left, and no connection either' => sub {
+    fail_calls(accept => '30 ' . EMFILE . ' 0');    # in each child the 31st attempt fails, and all later ones
+    my (%served, @failed);
+    my $end = time + 30;
+    while (time < $end && keys %served < 3) {
+        my $got = $s->get('/probe/query?code=1', within => 10);
+        push @failed, $got unless $got->{status} == 200;
+        $served{$_} = 1 for $s->children;
+    }
+    cmp_ok keys %served, '>=', 3, 'one child after the other serves';
+    is_deeply \@failed, [], 'and every client is served';
+    heal_calls();
+    renew();
+};
+
+subtest 'no child has a descriptor' => sub {
+    fail_calls(accept => '0 ' . EMFILE . ' 0');
+    my @new;
+    my $waits = $s->open_conn;
+    $waits->request('/probe/query?code=1');
+    ok wait_until(sub { @new = grep { $_ != $children[0] } $s->children }, 10), 'another child is tried';
+    sleep 3;
+    is_deeply [ $s->children ], \@new, beyond('once: it does no better, and stays');
+    heal_calls();
+    is $waits->response(5)->{status}, 200, beyond('then who waited is served');
     renew();
 };
 
