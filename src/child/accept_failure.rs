@@ -176,7 +176,8 @@ impl Failures {
         }
     }
 
-    /// Something is short.
+    /// Something is short. A child that finishes for that doesn't exit as sick: soon after a start or a reload the parent would take
+    /// it for a sign that no child can live, and end the server (AH02324).
     fn lacks(&mut self, child: &Child, lack: Lack, status: Status, now_us: u64) {
         if self.shortage_logged.observe(true, now_us / MS, LOG_GAP_MS) {
             log_lack(lack, status);

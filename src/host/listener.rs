@@ -149,10 +149,13 @@ impl Listening {
     /// Its address and port, as in a Listen directive.
     pub fn address(self) -> String {
         let mut text = [0 as c_char; 64];
-        // SAFETY: the record and its address are live; the buffer has the length given.
+        let mut address = ptr::null_mut();
+        // SAFETY: the record is live, results have places; the address lives as long as its socket. The buffer has the length given.
         unsafe {
-            let address = (*self.0).bind_addr;
-            if sys::apr_sockaddr_ip_getbuf(text.as_mut_ptr(), text.len(), address) != 0 {
+            sys::apr_socket_addr_get(&mut address, sys::APR_LOCAL, (*self.0).sd);
+            if address.is_null()
+                || sys::apr_sockaddr_ip_getbuf(text.as_mut_ptr(), text.len(), address) != 0
+            {
                 return "?".to_owned();
             }
             let ip = CStr::from_ptr(text.as_ptr()).to_string_lossy();

@@ -7,7 +7,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use MPMTest::Messages qw(fail_calls faults heal_calls);
 use MPMTest::Server;
-use MPMTest::Test within => 120, qw(beyond is_stock probe_server wait_until);
+use MPMTest::Test within => 180, qw(beyond is_stock probe_server wait_until);
 
 plan skip_all => 'no C compiler' unless faults();
 
@@ -83,14 +83,15 @@ subtest 'a descriptor that is no socket any more' => sub {
 subtest 'a child that has no descriptor left, and no connection either' => sub {
     fail_calls(accept => '30 ' . EMFILE . ' 0');    # in each child the 31st attempt fails, and all later ones
     my (%served, @failed);
+    $served{$_} = 1 for $s->children;
     my $end = time + 30;
     while (time < $end && keys %served < 3) {
         my $got = $s->get('/probe/query?code=1', within => 10);
         push @failed, $got unless $got->{status} == 200;
         $served{$_} = 1 for $s->children;
     }
-    cmp_ok keys %served, '>=', 3, 'one child after the other serves';
-    is_deeply \@failed, [], 'and every client is served';
+    cmp_ok keys %served, '>=', 3, beyond('one child after the other serves');
+    is_deeply \@failed, [], beyond('and every client is served');
     heal_calls();
     renew();
 };
@@ -100,7 +101,7 @@ subtest 'no child has a descriptor' => sub {
     my @new;
     my $waits = $s->open_conn;
     $waits->request('/probe/query?code=1');
-    ok wait_until(sub { @new = grep { $_ != $children[0] } $s->children }, 10), 'another child is tried';
+    ok wait_until(sub { @new = grep { $_ != $children[0] } $s->children }, 10), beyond('another child is tried');
     sleep 3;
     is_deeply [ $s->children ], \@new, beyond('once: it does no better, and stays');
     heal_calls();
