@@ -13,7 +13,7 @@ use crate::host::log::{log_server, Level};
 use crate::host::pool::TransactionPool;
 use crate::host::socket::Socket;
 use crate::host::status::Status;
-use crate::policy::accept_failure::{Failure, Lack, Shortage, Trouble};
+use crate::policy::accept_failure::{Failure, Lack, Shortage, Trouble, DESCRIPTORS_EACH};
 use crate::policy::admission::connection_limit;
 use crate::policy::onset::Onset;
 use crate::sync::phase::Stage;
@@ -74,6 +74,10 @@ impl Failures {
         let place = self.sockets.get_mut(index)?;
         if self.shortage.is_full(child.ledger.connections()) {
             accept::stop(child);
+            return None;
+        }
+        if self.shortage.in_doubt() && !place.socket.may_open(DESCRIPTORS_EACH) {
+            self.lacks(child, Lack::Descriptors, Status::NO_DESCRIPTORS, now_us);
             return None;
         }
         let pool = match child.pools.take() {

@@ -146,6 +146,23 @@ impl Listening {
         }
     }
 
+    /// Whether this process may open so many descriptors now. It tries, so for a moment others can't have them.
+    pub fn may_open(self, descriptors: u32) -> bool {
+        let mut own = -1;
+        // SAFETY: the record is live, the result has a place.
+        unsafe { sys::apr_os_sock_get(&mut own, (*self.0).sd) };
+        // SAFETY: duplicates touch no memory.
+        let made: Vec<i32> = (0..descriptors)
+            .map(|_| unsafe { libc::fcntl(own, libc::F_DUPFD_CLOEXEC, 0) })
+            .take_while(|&fd| fd >= 0)
+            .collect();
+        for &fd in &made {
+            // SAFETY: made above, and nobody else knows it.
+            unsafe { libc::close(fd) };
+        }
+        made.len() == descriptors as usize
+    }
+
     /// Its address and port, as in a Listen directive.
     pub fn address(self) -> String {
         let mut text = [0 as c_char; 64];

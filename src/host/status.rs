@@ -74,6 +74,9 @@ impl Status {
         unsafe { sys::mre_status_is_notfound(self.0) != 0 }
     }
 
+    /// The process has as many descriptors as it may have.
+    pub const NO_DESCRIPTORS: Status = Status(libc::EMFILE);
+
     /// What it means as the outcome of accept(2).
     pub fn accept_failure(self) -> Failure {
         match self.0 {

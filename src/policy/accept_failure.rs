@@ -47,7 +47,7 @@ fn next_pause_us(last_us: u64) -> u64 {
 /// have much more open than their sockets.
 const GIVE_UP_US: u64 = 500_000;
 /// A connection has its socket, perhaps a backend's, a file, the pipes of a program. With this many for each, few can't hold all.
-const DESCRIPTORS_EACH: u32 = 8;
+pub const DESCRIPTORS_EACH: u32 = 8;
 
 /// A lack and its history. All times are of one monotonic clock, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +58,8 @@ pub struct Shortage {
     pause_us: u64,
     /// As many connections as there is room for until then.
     ceiling: u32,
+    /// The child is about to give up.
+    in_doubt: bool,
     /// Since when it is short with few connections.
     since_us: u64,
     /// Somebody has been accepted in this process's life.
@@ -72,16 +74,20 @@ impl Shortage {
     /// up that never accepted anybody, since its successor would do no better: so a lasting cause ends each child once at most.
     #[must_use]
     pub fn failed(&mut self, lack: Lack, now_us: u64, connections: u32, room: u32) -> bool {
-        let few = u64::from(connections) * u64::from(DESCRIPTORS_EACH) < u64::from(room);
+        let held = (u64::from(connections) + 1) * u64::from(DESCRIPTORS_EACH);
+        let few = held <= u64::from(room);
         if self.pause_us == 0 || !few {
             self.since_us = now_us;
         }
+        self.in_doubt = few && lack.is_own() && self.ever_accepted;
         self.pause_us = next_pause_us(self.pause_us);
         self.until_us = now_us + self.pause_us;
         // What is served needs some of it, too: a file for each request, say.
-        self.ceiling = connections - connections / 4;
-        let lasts = now_us.saturating_sub(self.since_us) >= GIVE_UP_US;
-        few && lasts && lack.is_own() && self.ever_accepted
+        self.ceiling = match self.in_doubt {
+            true => 0, // newcomers wait: the next child will serve them better
+            false => connections - connections / 4,
+        };
+        self.in_doubt && now_us.saturating_sub(self.since_us) >= GIVE_UP_US
     }
 
     /// Somebody was accepted: at this moment there was enough, for one. That alone ends nothing, as with few descriptors left one
@@ -94,6 +100,14 @@ impl Shortage {
     pub fn plenty(&mut self) {
         self.until_us = 0;
         self.pause_us = 0;
+        self.in_doubt = false;
+    }
+
+    /// With few connections it was short: one descriptor more is no sign that there is enough, as a connection may need
+    /// [`DESCRIPTORS_EACH`].
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// The pause is over: the next attempt will tell.
@@ -206,14 +220,16 @@ mod tests {
         let cases = [
             (Lack::Descriptors, 0, 95, Some(750)),
             (Lack::Descriptors, 1, 95, Some(750)),
-            (Lack::Descriptors, 11, 95, Some(750)),
-            (Lack::Descriptors, 12, 95, None),
+            (Lack::Descriptors, 10, 95, Some(750)),
+            (Lack::Descriptors, 11, 95, None),
             (Lack::Descriptors, 55, 55, None),
             (Lack::Descriptors, u32::MAX, u32::MAX, None),
             (Lack::Memory, 0, 12, Some(750)),
             (Lack::Memory, 2, 12, None),
             // There never was room.
             (Lack::Descriptors, 0, 0, None),
+            (Lack::Descriptors, 0, 7, None),
+            (Lack::Descriptors, 0, 8, Some(750)),
             // A successor would do no better.
             (Lack::SystemDescriptors, 0, 95, None),
             (Lack::SystemMemory, 1, 95, None),
@@ -303,13 +319,33 @@ mod tests {
         ];
         for (then, now, rests, full) in cases {
             let mut shortage = used();
-            let _ = shortage.failed(Lack::Descriptors, 0, then, 50);
+            let _ = shortage.failed(Lack::Descriptors, 0, then, 7);
             assert_eq!(shortage.rests(now), rests, "{then} {now}");
             assert_eq!(shortage.is_full(now), full, "{then} {now}");
             shortage.expire(FIRST_PAUSE_US - 1);
             assert_eq!(shortage.rests(now), rests, "{then} {now}");
             shortage.expire(FIRST_PAUSE_US);
             assert!(!shortage.rests(now) && !shortage.is_full(now));
+        }
+    }
+
+    #[test]
+    fn in_doubt_nobody_is_accepted() {
+        // (child, connections, in doubt)
+        let cases = [
+            (used(), 5, true),
+            (used(), 40, false),
+            (Shortage::default(), 5, false),
+        ];
+        for (mut shortage, connections, doubt) in cases {
+            let _ = shortage.failed(Lack::Descriptors, 0, connections, 50);
+            assert_eq!(shortage.in_doubt(), doubt, "{connections}");
+            assert_eq!(shortage.rests(0), doubt, "{connections}");
+            assert_eq!(shortage.is_full(0), doubt, "{connections}");
+            shortage.expire(FIRST_PAUSE_US);
+            assert_eq!(shortage.in_doubt(), doubt);
+            shortage.plenty();
+            assert!(!shortage.in_doubt());
         }
     }
 
