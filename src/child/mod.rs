@@ -6,6 +6,7 @@
 //! | `duty` | what whoever polls does: events, timers, timeouts |
 //! | `listener` | the thread that guards the workers |
 //! | `accept` | when and how connections are accepted |
+//! | `accept_failure` | what is done when that fails |
 //! | `worker` | a worker's loop |
 //! | `process` | a connection's turn on a worker |
 //! | `linger` | lingering close |
@@ -16,6 +17,7 @@
 //! | `turnover` | newcomers beside kept clients, when the child is full |
 
 mod accept;
+mod accept_failure;
 mod closing;
 mod duty;
 mod finish;

@@ -1,7 +1,8 @@
 //! Newcomers get in beside kept clients, though the child has as many connections as it may have: `policy::turnover` says who
 //! makes room; here it is done.
 
-use super::accept::{Acceptor, LOG_GAP_MS};
+use super::accept::Acceptor;
+use super::accept_failure::LOG_GAP_MS;
 use super::{current, Child, Work};
 use crate::conn::ledger::Also;
 use crate::conn::slot_requests;

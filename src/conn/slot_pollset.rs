@@ -98,27 +98,30 @@ impl ConnPollset {
         unsafe { self.pollset.remove(watch.entry(readiness)) }
     }
 
-    /// Watches the listening sockets.
+    /// Watches the listening socket of this index.
     ///
     /// # Errors
-    /// One could not be added (no memory, a limit of the system): none is watched.
-    pub fn listen(&self) -> Result<(), Status> {
-        for place in &self.listening {
+    /// It could not be added (no memory, a limit of the system).
+    pub fn listen(&self, index: usize) -> Result<(), Status> {
+        match self.listening.get(index) {
             // SAFETY: the box lives as long as the pollset.
-            let added = unsafe { self.add_anew(place.entry.get()) };
-            if added != Status::SUCCESS {
-                self.ignore_listening();
-                return Err(added);
-            }
+            Some(place) => unsafe { self.add_anew(place.entry.get()) }.ok(),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Ends to watch them.
-    pub fn ignore_listening(&self) {
-        for place in &self.listening {
+    /// Ends to watch it, if it is watched.
+    pub fn ignore(&self, index: usize) {
+        if let Some(place) = self.listening.get(index) {
             // SAFETY: as above.
             let _ = unsafe { self.pollset.remove(place.entry.get()) };
+        }
+    }
+
+    /// Ends to watch all of them.
+    pub fn ignore_listening(&self) {
+        for index in 0..self.listening.len() {
+            self.ignore(index);
         }
     }
 

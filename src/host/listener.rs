@@ -5,7 +5,7 @@ use super::server::Server;
 use super::socket::Socket;
 use super::status::Status;
 use crate::sys;
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void, CStr};
 use std::ptr;
 
 /// Forgets the listeners of the former configuration, keeping their sockets.
@@ -102,21 +102,14 @@ unsafe impl Send for Listening {}
 // SAFETY: as for `Bucket`.
 unsafe impl Sync for Listening {}
 
-/// Why no connection was accepted.
-pub enum NotAccepted {
-    /// None was waiting, or it had gone again.
-    Nothing,
-    /// No descriptors, no memory, no network; httpd has logged it.
-    Resources,
-}
-
 impl Listening {
-    /// Lets `accept` fail rather than wait, and uses httpd's own accept.
+    /// Lets `accept` fail rather than wait. Its function is httpd's `ap_unixd_accept` but for the log: that one writes a line for
+    /// each failure, and doesn't tell which it was.
     pub fn prepare(self) {
         // SAFETY: the socket is open; one thread prepares it before the listener starts.
         unsafe {
             sys::apr_socket_opt_set((*self.0).sd, sys::APR_SO_NONBLOCK as i32, 1);
-            (*self.0).accept_func = Some(sys::ap_unixd_accept);
+            (*self.0).accept_func = Some(accept);
         }
     }
 
@@ -127,20 +120,93 @@ impl Listening {
     }
 
     /// Accepts a connection into `pool`, which is untouched on failure.
-    pub fn accept(self, pool: Pool) -> Result<Socket, NotAccepted> {
+    pub fn accept(self, pool: Pool) -> Result<Socket, Status> {
         let mut accepted: *mut c_void = ptr::null_mut();
         // SAFETY: the record is live, `prepare` has set the function.
         let rv = unsafe {
             match (*self.0).accept_func {
                 Some(accept) => accept(&mut accepted, self.0, pool.as_ptr()),
-                None => return Err(NotAccepted::Nothing),
+                None => return Err(Status::general()),
             }
         };
         // SAFETY: non-null only for a new socket, which lives in `pool`.
-        match unsafe { Socket::from_raw(accepted.cast()) } {
-            Some(socket) => Ok(socket),
-            None if Status(rv) == Status::general() => Err(NotAccepted::Resources),
-            None => Err(NotAccepted::Nothing),
+        unsafe { Socket::from_raw(accepted.cast()) }.ok_or(Status(rv))
+    }
+
+    /// How many descriptors this process may still open, if those that are open have the lowest numbers.
+    pub fn free_descriptors(self) -> u32 {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        let mut own = -1;
+        // SAFETY: the record is live, the results have places; the descriptor that is made is closed again, and nobody else
+        // knows it.
+        unsafe {
+            sys::apr_os_sock_get(&mut own, (*self.0).sd);
+            let lowest = libc::fcntl(own, libc::F_DUPFD_CLOEXEC, 0);
+            if lowest < 0 || libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
+                return 0;
+            }
+            libc::close(lowest);
+            let free = limit.rlim_cur.saturating_sub(lowest as libc::rlim_t);
+            u32::try_from(free).unwrap_or(u32::MAX)
         }
+    }
+
+    /// Whether this process may open so many descriptors now. It tries, so for a moment others can't have them.
+    pub fn may_open(self, descriptors: u32) -> bool {
+        let mut own = -1;
+        // SAFETY: the record is live, the result has a place.
+        unsafe { sys::apr_os_sock_get(&mut own, (*self.0).sd) };
+        // SAFETY: duplicates touch no memory.
+        let made: Vec<i32> = (0..descriptors)
+            .map(|_| unsafe { libc::fcntl(own, libc::F_DUPFD_CLOEXEC, 0) })
+            .take_while(|&fd| fd >= 0)
+            .collect();
+        for &fd in &made {
+            // SAFETY: made above, and nobody else knows it.
+            unsafe { libc::close(fd) };
+        }
+        made.len() == descriptors as usize
+    }
+
+    /// Its address and port, as in a Listen directive.
+    pub fn address(self) -> String {
+        let mut text = [0 as c_char; 64];
+        let mut address = ptr::null_mut();
+        // SAFETY: the record is live, results have places; the address lives as long as its socket. The buffer has the length given.
+        unsafe {
+            sys::apr_socket_addr_get(&mut address, sys::APR_LOCAL, (*self.0).sd);
+            if address.is_null()
+                || sys::apr_sockaddr_ip_getbuf(text.as_mut_ptr(), text.len(), address) != 0
+            {
+                return "?".to_owned();
+            }
+            let ip = CStr::from_ptr(text.as_ptr()).to_string_lossy();
+            match ip.contains(':') {
+                true => format!("[{ip}]:{}", (*address).port),
+                false => format!("{ip}:{}", (*address).port),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As httpd's `accept_function`: `accepted` has a place, the others are live.
+unsafe extern "C" fn accept(
+    accepted: *mut *mut c_void,
+    record: *mut sys::ap_listen_rec,
+    pool: *mut sys::apr_pool_t,
+) -> sys::apr_status_t {
+    // SAFETY: the caller's.
+    unsafe {
+        *accepted = ptr::null_mut();
+        let mut socket = ptr::null_mut();
+        let rv = sys::apr_socket_accept(&mut socket, (*record).sd, pool);
+        if rv == 0 {
+            *accepted = socket.cast();
+        }
+        rv
     }
 }

@@ -1,5 +1,6 @@
 //! `apr_status_t` as a value that can't be mistaken for a count.
 
+use crate::policy::accept_failure::{Failure, Lack};
 use crate::sys;
 
 /// A status of APR or httpd. `Status::SUCCESS` is zero.
@@ -71,5 +72,20 @@ impl Status {
     pub fn not_found(self) -> bool {
         // SAFETY: compares integers.
         unsafe { sys::mre_status_is_notfound(self.0) != 0 }
+    }
+
+    /// The process has as many descriptors as it may have.
+    pub const NO_DESCRIPTORS: Status = Status(libc::EMFILE);
+
+    /// What it means as the outcome of accept(2).
+    pub fn accept_failure(self) -> Failure {
+        match self.0 {
+            _ if self.would_block() => Failure::NobodyWaits,
+            libc::EMFILE => Failure::Lack(Lack::Descriptors),
+            libc::ENFILE => Failure::Lack(Lack::SystemDescriptors),
+            libc::ENOBUFS | libc::ENOMEM => Failure::Lack(Lack::SystemMemory),
+            libc::EBADF | libc::ENOTSOCK => Failure::Broken,
+            _ => Failure::Other,
+        }
     }
 }

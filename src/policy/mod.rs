@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accept_failure;
 pub mod admission;
 pub mod child_exit;
 pub mod conn_state;

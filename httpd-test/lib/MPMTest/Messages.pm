@@ -87,7 +87,8 @@ sub _compile {
     return '';
 }
 
-# From now on these calls fail, in all servers with faults(): name => so many calls succeed before, in each process.
+# From now on these calls fail, in all servers with faults(): name => so many calls succeed before, in each process;
+# accept => "<so many> <error number> <port, or 0>".
 sub fail_calls {
     my (%calls) = @_;
     for my $name (keys %calls) {

@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 /* The number in the file of that name; -1 if there is none. */
@@ -190,6 +191,46 @@ int pthread_join(pthread_t thread, void **value)
 {
     FAULT("pthread_join", EINVAL, EINVAL);
     return REAL(pthread_join)(thread, value);
+}
+
+/*
+ * The file "accept" says after how many calls, with which error number, and
+ * at which port, or 0 for any; calls at other ports are not counted.
+ */
+static int accept_fails(int fd)
+{
+    static int calls;
+    struct sockaddr_in name;
+    socklen_t length = sizeof(name);
+    const char *dir = getenv("MPMTEST_FAULTS");
+    char path[4096];
+    int allowed, error, port, got = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/accept", dir ? dir : "");
+    f = dir ? fopen(path, "r") : NULL;
+    if (f) {
+        got = fscanf(f, "%d %d %d", &allowed, &error, &port);
+        fclose(f);
+    }
+    if (got != 3
+        || (port && (getsockname(fd, (struct sockaddr *)&name, &length)
+                     || ntohs(name.sin_port) != port))
+        || __atomic_fetch_add(&calls, 1, __ATOMIC_SEQ_CST) < allowed) {
+        return 0;
+    }
+    errno = error;
+    return 1;
+}
+
+int accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return accept_fails(fd) ? -1 : REAL(accept)(fd, address, length);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    return accept_fails(fd) ? -1 : REAL(accept4)(fd, address, length, flags);
 }
 
 /* Of IPv4 connections only; the descriptor is closed all the same. */

@@ -35,12 +35,17 @@ EOT
     );
 }
 
+# A program that starts httpd with few file descriptors.
+sub limited {
+    my ($s) = @_;
+    return $s->write_file('httpd.sh', qq{#!/bin/sh\nulimit -n $FILES\nexec "} . httpd_binary() . qq{" "\$@"\n}, 0755);
+}
+
 sub served { return scalar grep { $_->request('/probe/bytes?n=10&length=1'); $_->response(3)->{status} == 200 } @_ }
 
 subtest 'no more file descriptors' => sub {
     my $s = server();
-    my $start = qq{#!/bin/sh\nulimit -n $FILES\nexec "} . httpd_binary() . qq{" "\$@"\n};
-    $s->{binary} = $s->write_file('httpd.sh', $start, 0755);
+    $s->{binary} = limited($s);
     ok($s->start, 'started') or return;
     data_file($s, 'big.bin', 6 << 20);
     my @children = $s->children;
@@ -85,6 +90,30 @@ subtest 'no more file descriptors' => sub {
     is $s->get('/probe/bytes?n=10&length=1', within => 5)->{status}, 200, beyond('and so are new ones');
     my @lines = grep { !/AH00484|AH10159/ } $s->error_log =~ /^(.*\bmpm_\w+:error\] .*)$/mg;
     cmp_ok scalar @lines, '<=', 5, 'the MPM says it, but not over and over: ' . @lines;
+};
+
+subtest 'connections come and go where there are no more descriptors' => sub {
+    my $s = server(loglevel => 'warn');
+    $s->{binary} = limited($s);
+    ok($s->start, 'started') or return;
+    my @children = $s->children;
+    my ($served, $refused, $rounds) = (0, 0, 10);
+    for (1 .. $rounds) {
+        my @c = conns($s, 2 * $FILES);
+        $_->request('/index.html', headers => { Connection => 'close' }) for @c;
+        for (@c) {
+            my $status = $_->response(10)->{status} // 0;
+            $served++ if $status == 200;
+            $refused++ if $status == 403;
+            $_->close;
+        }
+    }
+    my $lines = $s->log_count(qr/AH02179/);
+    is $served + $refused, 2 * $FILES * $rounds, beyond('all are answered');
+    cmp_ok $refused, '<', $served / 10, "nearly all find a descriptor for their file, too: $refused do not, $served do";
+    cmp_ok $lines, '>', 0, 'there were no descriptors left';
+    cmp_ok $lines, '<=', 5, beyond("which is not said for each connection: $lines lines");
+    is_deeply [ $s->children ], \@children, beyond('the child goes on');
 };
 
 subtest 'no more memory for events' => sub {
