@@ -42,8 +42,8 @@ for (1 .. 20) {
 }
 cmp_ok $answered, '>=', 1, 'one of the connections is in use';
 is scalar(grep { $_->response(5)->{status} == 200 } @more), 10, beyond('who waits is served');
-my $served = time - $asked;
-cmp_ok $served, '<', 3, sprintf 'soon: %.2f s', $served;
+my $took = time - $asked;
+cmp_ok $took, "<", 3, sprintf "soon: %.2f s", $took;
 my $gone = close_times(0.5, @kept);
 cmp_ok scalar keys %$gone, '<=', 10, 'for each of them one makes room at most';
 unlike $s->log_new, qr/will shutdown \d+ keep-alive connections/, 'none is closed for want of workers';
