@@ -25,7 +25,7 @@ my @statuses = map { $s->get('/gone')->{status} } 1 .. 20;
 is_deeply \@statuses, [ (410) x 20 ], 'all answers are by the new configuration';
 is scalar(grep { $_->{old_gen} } $s->processes), 0, 'mod_status shows new children only';
 $slow->{conn}->close if $slow;
-$s->ends_well;
+is_stock() ? $s->stop : $s->ends_well;    # mpm_event forgets the old children, whose slots it gives to others
 undef $s;
 
 done_testing;
