@@ -59,9 +59,12 @@ impl Worker {
             }
             match next {
                 Next::Item(work) => {
+                    // How long callbacks and closes take tells nothing of requests.
+                    let is_usual = matches!(work, Work::Accepted(..) | Work::Ready(_));
                     shift.begin(clock::now_us(), clock::thread_usage);
                     self.perform(work);
-                    served_us = shift.end(clock::now_us(), clock::thread_usage);
+                    let took_us = shift.end(clock::now_us(), clock::thread_usage);
+                    served_us = took_us.filter(|_| is_usual);
                 }
                 Next::Interrupted | Next::Poll(_) => {}
                 Next::Closed => return,

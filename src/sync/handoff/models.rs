@@ -121,6 +121,10 @@ impl Scene {
     fn closed_role(workers: usize) -> Scene {
         let kernel = Kernel::new();
         let h = Arc::new(Handoff::new(workers, Bell(Arc::clone(&kernel))));
+        // An item has been served, and was short: the next ones call nobody.
+        assert_eq!(h.submit(0), Ok(()));
+        assert_eq!(h.next(0, None, false), Next::Item(0));
+        h.leave(0, Some(1));
         Scene { h, kernel }
     }
 

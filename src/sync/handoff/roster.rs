@@ -26,12 +26,8 @@ use super::{Guard, Next};
 enum Place {
     /// Not created yet, gone, or on its way to `next` for another reason than an item.
     Away,
-    /// Busy with an item.
-    Serving,
-    /// The same, and the guard has seen it.
-    Seen,
-    /// The same, and the guard has seen it twice: nobody knows when it comes back.
-    Stuck,
+    /// Busy with an item, since this tick of the guard.
+    Serving(u64),
     /// Has the role.
     Polling,
     /// On the idle stack. Leaving it is what entitles, and obliges, to one wake-up.
@@ -76,8 +72,17 @@ pub(super) struct Roster<T, R> {
     seats: Box<[Seat]>,
     /// How many seats are `Called`.
     called: usize,
-    /// How many seats are `Serving` or `Seen`.
-    active: usize,
+    /// How many ticks the guard has looked for,
+    tick: u64,
+    /// and how many seats are `Serving` since the tick before the last one, and since the last one. Who is busy for longer is
+    /// stuck: nobody knows when it comes back.
+    active: [usize; 2],
+    /// The guard's last answer was a tick, which is over when it comes again.
+    ticks: bool,
+    /// How many the guard has called for, the last time, since an item was served.
+    reach: usize,
+    /// How many of these are still to be called, each by the one before it.
+    relay: usize,
     /// The role, if nobody has it.
     role: Option<R>,
     holder: Holder,
@@ -109,7 +114,11 @@ impl<T, R> Roster<T, R> {
             stack: Vec::with_capacity(workers),
             seats: vec![seat; workers].into_boxed_slice(),
             called: 0,
-            active: 0,
+            tick: 0,
+            active: [0, 0],
+            ticks: false,
+            reach: 0,
+            relay: 0,
             role: None,
             holder: Holder::Nobody,
             rung: false,
@@ -195,12 +204,17 @@ impl<T, R> Roster<T, R> {
         self.call_if(wanted > self.on_the_way())
     }
 
-    /// One more thread if what there is to do would wait too long for those that serve.
+    /// One more thread if what there is to do would wait too long for those that serve, or the guard says that it does.
     fn call_if_slow(&mut self) -> Wakes {
         let waiting = self.queue.len() + usize::from(self.role.is_some());
+        let [earlier, later] = self.active;
+        let slow = self.pace.worth_a_wake(waiting, earlier + later) || self.relay > 0;
         // One at a time: who is on the way calls the next one if need be, and may be waiting for a core itself.
-        let call = self.on_the_way() == 0 && self.pace.worth_a_wake(waiting, self.active);
-        self.call_if(call)
+        if waiting == 0 || !slow || self.on_the_way() > 0 {
+            return self.call_if(false);
+        }
+        self.relay = self.relay.saturating_sub(1);
+        self.call_if(true)
     }
 
     fn call_if(&mut self, call: bool) -> Wakes {
@@ -258,12 +272,18 @@ impl<T, R> Roster<T, R> {
         match std::mem::replace(&mut seat.place, Place::Away) {
             Place::Away => {}
             Place::Called => self.called -= 1,
-            place @ (Place::Serving | Place::Seen | Place::Stuck) => {
-                self.active -= usize::from(place != Place::Stuck);
+            Place::Serving(since) => {
+                match self.tick - since {
+                    0 => self.active[1] -= 1,
+                    1 => self.active[0] -= 1,
+                    _ => {}
+                }
                 if let Some(us) = served_us {
                     self.pace.note(us);
                 }
                 self.served = self.served.wrapping_add(1);
+                // Somebody has come by.
+                (self.reach, self.relay) = (0, 0);
             }
             place @ (Place::Idle | Place::Polling) => {
                 debug_assert!(
@@ -322,8 +342,8 @@ impl<T, R> Roster<T, R> {
             return (Some(Next::Interrupted), self.call_if_short());
         }
         if let Some(item) = self.queue.pop_front() {
-            self.seats[worker].place = Place::Serving;
-            self.active += 1;
+            self.seats[worker].place = Place::Serving(self.tick);
+            self.active[1] += 1;
             return (Some(Next::Item(item)), self.call_if_slow());
         }
         if self.closed {
@@ -411,13 +431,22 @@ impl<T, R> Roster<T, R> {
         sleepers
     }
 
-    /// The guard looks, a tick after it last did or from its bed.
+    /// The guard looks, a tick after it last did, or having polled, or from its bed.
     pub(super) fn guard(&mut self) -> (Guard<R>, Wakes) {
+        if std::mem::take(&mut self.ticks) {
+            self.tick += 1;
+            self.active = [self.active[1], 0];
+        }
+        let (next, wakes) = self.look();
+        self.ticks = matches!(next, Guard::Tick);
+        (next, wakes)
+    }
+
+    fn look(&mut self) -> (Guard<R>, Wakes) {
         let nothing = Wakes::default();
         if self.closed {
             return (Guard::Closed, nothing);
         }
-        self.look_around();
         let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
         let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
         // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
@@ -427,6 +456,7 @@ impl<T, R> Roster<T, R> {
         }
         if self.queue.is_empty() && self.role.is_none() {
             self.armed = false;
+            (self.reach, self.relay) = (0, 0);
             return (Guard::Rest, nothing);
         }
         // Who is on the way and doesn't arrive waits for a core: a second one would only wait beside it. And it takes the
@@ -435,6 +465,9 @@ impl<T, R> Roster<T, R> {
             return (Guard::Tick, nothing);
         }
         if !self.stack.is_empty() {
+            // All that were called before have arrived, and nobody has come back since.
+            self.reach = (2 * self.reach).clamp(1, self.seats.len());
+            self.relay = self.reach - 1;
             return (Guard::Tick, self.call_if(true));
         }
         match self.take_role() {
@@ -443,20 +476,6 @@ impl<T, R> Roster<T, R> {
                 (Guard::Poll(role), nothing)
             }
             None => (Guard::Tick, nothing),
-        }
-    }
-
-    /// Who is busy with the same item over two looks is not counted on any more.
-    fn look_around(&mut self) {
-        for seat in &mut self.seats {
-            match seat.place {
-                Place::Serving => seat.place = Place::Seen,
-                Place::Seen => {
-                    seat.place = Place::Stuck;
-                    self.active -= 1;
-                }
-                _ => {}
-            }
         }
     }
 

@@ -54,9 +54,10 @@ fn polled(roster: &mut Small, worker: usize, found: &str) -> Step {
     step
 }
 
-/// The role is free, its guard awake, and nobody has come yet.
+/// The role is free, its guard awake, and nobody has come yet. What has been served so far was short.
 fn open(workers: usize) -> Small {
     let mut roster = Roster::new(workers);
+    roster.pace.note(20);
     assert_eq!(roster.open(ROLE), armed(quiet()));
     roster
 }
@@ -90,11 +91,6 @@ fn one_client_is_served_by_the_one_who_polls() {
 #[test]
 fn a_few_short_ones_are_served_by_the_one_who_found_them() {
     let mut r = at_rest(3);
-    // The pace is known.
-    for _ in 0..50 {
-        let _ = polled(&mut r, 0, "a");
-        assert_eq!(come(&mut r, 0).0, poll());
-    }
     assert_eq!(polled(&mut r, 0, "abc").0, item('a'));
     assert_eq!(come(&mut r, 0), (item('b'), quiet()));
     assert_eq!(come(&mut r, 0), (item('c'), quiet()));
@@ -126,13 +122,16 @@ fn who_is_stuck_is_not_counted_on() {
     }
     assert_eq!(polled(&mut r, 0, "a"), (item('a'), quiet()));
     assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
-    assert_eq!(r.active, 1, "it may have begun just now");
+    assert_eq!(r.active, [0, 1], "no tick is over");
     assert_eq!(r.guard(), (Guard::Tick, call(3)));
+    assert_eq!(r.active, [1, 0], "it may have begun just now");
+    assert_eq!(r.guard(), (Guard::Tick, quiet()), "one is on the way");
+    assert_eq!(r.active, [0, 0]);
     assert_eq!(come(&mut r, 3), (poll(), quiet()));
     // One more and the role would wait 300 us for worker 3, and 150 us each if worker 0 came back.
     assert_eq!(polled(&mut r, 3, "bc"), (item('b'), call(2)));
     assert_eq!(r.step(0, Some(9_000), false).0, item('c'));
-    assert_eq!(r.active, 2, "it is back");
+    assert_eq!(r.active, [0, 2], "it is back");
 }
 
 #[test]
@@ -248,6 +247,86 @@ fn the_guard_calls_a_worker_when_nobody_comes_by() {
     assert_eq!(r.guard(), (Guard::Rest, quiet()));
 }
 
+/// Worker 0 has taken the first of `found`. They are too few of short ones for anybody but the guard to call others.
+fn short_ones_before(workers: usize, found: &str) -> Small {
+    let mut r = at_rest(workers);
+    assert_eq!(polled(&mut r, 0, found), (item('a'), armed(quiet())));
+    r
+}
+
+/// The worker that was called arrives, takes an item, and calls the next one, and so on: how many have arrived.
+fn arrive_one_by_one(r: &mut Small, mut called: Option<usize>) -> usize {
+    let mut arrived = 0;
+    while let Some(worker) = called {
+        let (next, wakes) = come(r, worker);
+        assert!(matches!(next, Some(Next::Item(_))));
+        arrived += 1;
+        called = wakes.call;
+    }
+    arrived
+}
+
+#[test]
+fn the_guard_calls_twice_as_many_each_tick_in_which_nobody_comes_by() {
+    let mut r = short_ones_before(20, "abcdefghij");
+    for expected in [1, 2, 4] {
+        let (next, wakes) = r.guard();
+        assert_eq!(next, Guard::Tick);
+        assert_eq!(arrive_one_by_one(&mut r, wakes.call), expected);
+    }
+    assert_eq!(r.queued(), 2);
+}
+
+#[test]
+fn whoever_comes_by_ends_the_guards_calls() {
+    let mut r = short_ones_before(20, "abcdefghij");
+    for _ in 0..2 {
+        let (_, wakes) = r.guard();
+        arrive_one_by_one(&mut r, wakes.call);
+    }
+    let (_, wakes) = r.guard();
+    let called = wakes.call.expect("for four");
+    assert_eq!(come(&mut r, 0), (item('e'), quiet()), "one is on the way");
+    assert_eq!(come(&mut r, called), (item('f'), quiet()), "no more");
+    assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
+    let (_, wakes) = r.guard();
+    assert_eq!(arrive_one_by_one(&mut r, wakes.call), 1, "from the start");
+}
+
+#[test]
+fn the_guard_calls_nobody_while_the_last_one_waits_for_a_core() {
+    let mut r = short_ones_before(20, "abcdefghij");
+    let (_, wakes) = r.guard();
+    for _ in 0..100 {
+        assert_eq!(r.guard(), (Guard::Tick, quiet()));
+    }
+    assert_eq!(arrive_one_by_one(&mut r, wakes.call), 1);
+    let (_, wakes) = r.guard();
+    assert_eq!(arrive_one_by_one(&mut r, wakes.call), 2, "once more");
+}
+
+#[test]
+fn at_first_each_calls_the_next() {
+    let mut r = at_rest(5);
+    r.pace = Default::default();
+    let (next, wakes) = polled(&mut r, 0, "abcd");
+    assert_eq!((next, wakes.call), (item('a'), Some(4)));
+    assert_eq!(come(&mut r, 4), (item('b'), call(3)));
+    assert_eq!(come(&mut r, 3), (item('c'), call(2)));
+    assert_eq!(come(&mut r, 2), (item('d'), call(1)), "for the role");
+}
+
+#[test]
+fn who_polls_often_makes_nobody_stuck() {
+    let mut r = at_rest(1);
+    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
+    for _ in 0..10 {
+        assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
+        assert_eq!(r.guard_polled(ROLE, &mut vec![]), quiet());
+    }
+    assert_eq!(r.active, [0, 1]);
+}
+
 #[test]
 fn the_guard_looks_once_more_after_a_service_that_outlasted_its_rest() {
     let mut r = at_rest(2);
@@ -315,7 +394,7 @@ fn a_worker_that_leaves_is_not_at_work_any_more() {
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "a").0, item('a'));
     assert_eq!(r.leave(0, Some(20)), call(1), "it might have polled");
-    assert_eq!(r.active, 0);
+    assert_eq!(r.active, [0, 0]);
     assert_eq!(come(&mut r, 1).0, poll());
     assert_eq!(r.guard().0, Guard::Tick, "an item was served");
     assert_eq!(r.guard().0, Guard::Rest);

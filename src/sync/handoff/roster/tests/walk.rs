@@ -144,12 +144,10 @@ fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
 fn check(roster: &Roster<u32, ()>, out: &Outside) {
     assert_eq!(roster.fault(), None);
     let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
+    let since = |ticks| count(Place::Serving(roster.tick.wrapping_sub(ticks)));
     assert_eq!(
         (roster.called, roster.active),
-        (
-            count(Place::Called),
-            count(Place::Serving) + count(Place::Seen)
-        )
+        (count(Place::Called), [since(1), since(0)])
     );
     assert_eq!(
         usize::from(matches!(roster.holder, Holder::Worker(_))),
