@@ -12,14 +12,18 @@
 //!
 //! What holds whenever the lock is free, and nobody has closed it:
 //!
-//! 1. If an item waits or the role is free, the guard is armed, or polls.
+//! 1. If an item waits or the role is free, somebody is on the way, or the guard is armed, or polls.
 //! 2. If a worker polls, it has been rung for, or there are at least as many called workers as queued items.
-//! 3. If the guard polls, no worker is idle, or the guard has been rung for.
+//! 3. If the guard polls and a worker is idle, the guard has been rung for; or it is quiet, and no item waits or somebody is on
+//!    the way.
+
+mod guard;
 
 use std::collections::VecDeque;
 
 use super::pace::Pace;
-use super::{Guard, Next};
+use super::traffic::Traffic;
+use super::Next;
 
 /// Where a worker is, as far as the roster knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +81,10 @@ pub(super) struct Roster<T, R> {
     /// and how many seats are `Serving` since the tick before the last one, and since the last one. Who is busy for longer is
     /// stuck: nobody knows when it comes back.
     active: [usize; 2],
-    /// The guard's last answer was a tick, which is over when it comes again.
+    /// The guard's last answer was a tick, which is over when it comes again;
     ticks: bool,
+    /// or it was to rest, and it comes from its bed.
+    rests: bool,
     /// How many the guard has called for, the last time, since an item was served.
     reach: usize,
     /// How many of these are still to be called, each by the one before it.
@@ -97,6 +103,7 @@ pub(super) struct Roster<T, R> {
     taken: usize,
     seen_taken: usize,
     pace: Pace,
+    traffic: Traffic,
     /// The first worker that comes is owed an interrupt.
     interrupt_next: bool,
     watched: bool,
@@ -117,6 +124,7 @@ impl<T, R> Roster<T, R> {
             tick: 0,
             active: [0, 0],
             ticks: false,
+            rests: false,
             reach: 0,
             relay: 0,
             role: None,
@@ -128,6 +136,7 @@ impl<T, R> Roster<T, R> {
             taken: 0,
             seen_taken: 0,
             pace: Pace::default(),
+            traffic: Traffic::default(),
             interrupt_next: false,
             watched: false,
             closed: false,
@@ -150,6 +159,11 @@ impl<T, R> Roster<T, R> {
         self.pace
     }
 
+    /// The guard looks each tick.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.armed && self.holder != Holder::Guard
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }
@@ -159,17 +173,25 @@ impl<T, R> Roster<T, R> {
         if self.closed {
             return None;
         }
-        let waits = !self.queue.is_empty() || self.role.is_some();
+        let unclaimed = self.queue.len() > self.called;
+        let sees_to_it =
+            self.traffic.is_quiet() && (self.queue.is_empty() || self.on_the_way() > 0);
         match self.holder {
-            _ if waits && !self.armed => Some("something waits, and the guard sleeps"),
-            Holder::Worker(_) if self.queue.len() > self.called && !self.rung => {
+            _ if self.something_waits() && self.on_the_way() == 0 && !self.armed => {
+                Some("something waits, and the guard sleeps")
+            }
+            Holder::Worker(_) if unclaimed && !self.rung => {
                 Some("an item waits although a worker only polls")
             }
-            Holder::Guard if !self.stack.is_empty() && !self.rung => {
+            Holder::Guard if !self.stack.is_empty() && !self.rung && !sees_to_it => {
                 Some("the guard polls although a worker is idle")
             }
             _ => None,
         }
+    }
+
+    fn something_waits(&self) -> bool {
+        !self.queue.is_empty() || self.role.is_some()
     }
 
     /// Threads that come for what there is to do, whatever happens.
@@ -238,9 +260,9 @@ impl<T, R> Roster<T, R> {
         self.holder != Holder::Nobody && !std::mem::replace(&mut self.rung, true)
     }
 
-    /// Whether the guard must be woken.
+    /// Whether the guard must be woken. Who is on the way does as well.
     fn arm_if_needed(&mut self) -> bool {
-        let needed = !self.queue.is_empty() || self.role.is_some() || self.served != self.seen;
+        let needed = self.something_waits() && self.on_the_way() == 0;
         needed && !std::mem::replace(&mut self.armed, true)
     }
 
@@ -316,10 +338,11 @@ impl<T, R> Roster<T, R> {
         worker: usize,
         role: R,
         found: &mut Vec<T>,
+        now_us: u64,
     ) -> (Option<Next<T, R>>, Wakes) {
         debug_assert_eq!(self.holder, Holder::Worker(worker));
         self.seats[worker].place = Place::Away;
-        self.give_back(role, found);
+        self.give_back(role, found, now_us);
         self.choose(worker)
     }
 
@@ -329,7 +352,8 @@ impl<T, R> Roster<T, R> {
         Some(role)
     }
 
-    fn give_back(&mut self, role: R, found: &mut Vec<T>) {
+    fn give_back(&mut self, role: R, found: &mut Vec<T>, now_us: u64) {
+        self.traffic.found(found.len(), now_us);
         self.holder = Holder::Nobody;
         self.rung = false;
         self.role = Some(role);
@@ -344,7 +368,12 @@ impl<T, R> Roster<T, R> {
         if let Some(item) = self.queue.pop_front() {
             self.seats[worker].place = Place::Serving(self.tick);
             self.active[1] += 1;
-            return (Some(Next::Item(item)), self.call_if_slow());
+            let wakes = if self.traffic.is_quiet() {
+                self.call_if_short()
+            } else {
+                self.call_if_slow()
+            };
+            return (Some(Next::Item(item)), wakes);
         }
         if self.closed {
             return (Some(Next::Closed), Wakes::default());
@@ -352,7 +381,6 @@ impl<T, R> Roster<T, R> {
         if let Some(role) = self.take_role() {
             self.seats[worker].place = Place::Polling;
             self.holder = Holder::Worker(worker);
-            // It was free, so the guard is armed.
             return (Some(Next::Poll(role)), Wakes::default());
         }
         (None, self.idle(worker))
@@ -362,8 +390,9 @@ impl<T, R> Roster<T, R> {
     fn idle(&mut self, worker: usize) -> Wakes {
         self.seats[worker].place = Place::Idle;
         self.stack.push(worker);
-        // The guard polls for want of a worker; a worker that polls may wait for another one (the watch).
-        let awaited = self.holder == Holder::Guard || std::mem::take(&mut self.watched);
+        // The guard polls for want of a worker, if it isn't quiet; who polls may wait for another one that is idle (the watch).
+        let stands_in = self.holder == Holder::Guard && !self.traffic.is_quiet();
+        let awaited = std::mem::take(&mut self.watched) || stands_in;
         Wakes {
             ring: awaited && self.ring(),
             guard: self.arm_if_needed(),
@@ -429,61 +458,6 @@ impl<T, R> Roster<T, R> {
             self.seats[worker].place = Place::Away;
         }
         sleepers
-    }
-
-    /// The guard looks, a tick after it last did, or having polled, or from its bed.
-    pub(super) fn guard(&mut self) -> (Guard<R>, Wakes) {
-        if std::mem::take(&mut self.ticks) {
-            self.tick += 1;
-            self.active = [self.active[1], 0];
-        }
-        let (next, wakes) = self.look();
-        self.ticks = matches!(next, Guard::Tick);
-        (next, wakes)
-    }
-
-    fn look(&mut self) -> (Guard<R>, Wakes) {
-        let nothing = Wakes::default();
-        if self.closed {
-            return (Guard::Closed, nothing);
-        }
-        let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
-        let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
-        // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
-        let unpolled = self.role.is_some() && !polled && self.stack.is_empty();
-        if came_by && !unpolled {
-            return (Guard::Tick, nothing);
-        }
-        if self.queue.is_empty() && self.role.is_none() {
-            self.armed = false;
-            (self.reach, self.relay) = (0, 0);
-            return (Guard::Rest, nothing);
-        }
-        // Who is on the way and doesn't arrive waits for a core: a second one would only wait beside it. And it takes the
-        // role, or else guard and worker might go on taking it from each other.
-        if self.on_the_way() > 0 {
-            return (Guard::Tick, nothing);
-        }
-        if !self.stack.is_empty() {
-            // All that were called before have arrived, and nobody has come back since.
-            self.reach = (2 * self.reach).clamp(1, self.seats.len());
-            self.relay = self.reach - 1;
-            return (Guard::Tick, self.call_if(true));
-        }
-        match self.take_role() {
-            Some(role) => {
-                self.holder = Holder::Guard;
-                (Guard::Poll(role), nothing)
-            }
-            None => (Guard::Tick, nothing),
-        }
-    }
-
-    /// The guard has polled.
-    pub(super) fn guard_polled(&mut self, role: R, found: &mut Vec<T>) -> Wakes {
-        debug_assert_eq!(self.holder, Holder::Guard);
-        self.give_back(role, found);
-        self.call_if_short()
     }
 }
 
