@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use super::pace::Pace;
 use super::traffic::Traffic;
 use super::Next;
+use guard::Did;
 
 /// Where a worker is, as far as the roster knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +82,8 @@ pub(super) struct Roster<T, R> {
     /// and how many seats are `Serving` since the tick before the last one, and since the last one. Who is busy for longer is
     /// stuck: nobody knows when it comes back.
     active: [usize; 2],
-    /// The guard's last answer was a tick, which is over when it comes again;
-    ticks: bool,
-    /// or it was to rest, and it comes from its bed.
-    rests: bool,
+    /// What the guard has done since it last looked.
+    guard_did: Did,
     /// How many the guard has called for, the last time, since an item was served.
     reach: usize,
     /// How many of these are still to be called, each by the one before it.
@@ -123,8 +122,7 @@ impl<T, R> Roster<T, R> {
             called: 0,
             tick: 0,
             active: [0, 0],
-            ticks: false,
-            rests: false,
+            guard_did: Did::Nothing,
             reach: 0,
             relay: 0,
             role: None,

@@ -3,33 +3,48 @@
 use super::super::Guard;
 use super::{Holder, Roster, Wakes};
 
+/// What the guard has done since it last looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Did {
+    /// This is its first look.
+    Nothing,
+    Tick,
+    Rest,
+    Poll,
+}
+
 impl<T, R> Roster<T, R> {
     /// The guard looks, a tick after it last did, or having polled, or from its bed.
     pub(in super::super) fn guard(&mut self) -> (Guard<R>, Wakes) {
-        if std::mem::take(&mut self.ticks) {
+        let did = self.guard_did;
+        if did == Did::Tick {
             self.tick += 1;
             self.active = [self.active[1], 0];
         }
-        let (next, wakes) = self.look();
-        self.ticks = matches!(next, Guard::Tick);
-        self.rests = matches!(next, Guard::Rest);
+        let (next, wakes) = self.look(did);
+        self.guard_did = match next {
+            Guard::Tick | Guard::Closed => Did::Tick,
+            Guard::Rest => Did::Rest,
+            Guard::Poll(_) => Did::Poll,
+        };
         (next, wakes)
     }
 
-    fn look(&mut self) -> (Guard<R>, Wakes) {
+    fn look(&mut self, did: Did) -> (Guard<R>, Wakes) {
         let nothing = Wakes::default();
         if self.closed {
             return (Guard::Closed, nothing);
         }
         let quiet = self.traffic.is_quiet();
-        if quiet && self.stack.is_empty() && self.role.is_some() {
-            // As a listener does: a worker that idles doesn't take it from the guard.
+        // As a listener does: a worker that idles doesn't take it from the guard.
+        let goes_on = did == Did::Poll && self.queue.is_empty();
+        if quiet && self.role.is_some() && (goes_on || self.stack.is_empty()) {
             return self.poll_as_guard();
         }
         let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
         let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
         // Who armed it has just begun with an item: most are served before a tick is over.
-        if self.rests && self.something_waits() {
+        if did == Did::Rest && self.something_waits() {
             return (Guard::Tick, nothing);
         }
         // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
@@ -76,6 +91,10 @@ impl<T, R> Roster<T, R> {
     ) -> Wakes {
         debug_assert_eq!(self.holder, Holder::Guard);
         self.give_back(role, found, now_us);
+        if self.traffic.is_quiet() && self.queue.is_empty() {
+            // It goes on. A worker called for the role would come in vain, idle, and perhaps ring for it again, without end.
+            return Wakes::default();
+        }
         self.call_if_short()
     }
 }

@@ -129,11 +129,16 @@ fn the_guard_leaves_the_role_to_workers_when_items_come_often() {
 }
 
 #[test]
-fn a_worker_that_idles_still_answers_the_watch() {
-    let mut r = at_rest(1);
-    assert_eq!(polled(&mut r, 0, 3, "a"), (item('a'), armed(quiet())));
+fn a_worker_that_idles_answers_the_watch_once_and_the_guard_goes_on() {
+    let mut r = at_rest(2);
+    assert_eq!(polled(&mut r, 0, 3, "ab"), (item('a'), call(1)));
+    assert_eq!(come(&mut r, 1), (item('b'), armed(quiet())));
+    for worker in [0, 1] {
+        assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
+        r.watch(true);
+        assert_eq!(come(&mut r, worker), (None, ring()));
+        assert_eq!(guard_polled(&mut r, 4, ""), quiet(), "nobody is called");
+    }
     assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
-    r.watch(true);
-    assert_eq!(come(&mut r, 0), (None, ring()));
-    assert_eq!(guard_polled(&mut r, 4, ""), call(0), "it may accept again");
+    assert_eq!(guard_polled(&mut r, 5, "c"), call(1));
 }
