@@ -4,6 +4,7 @@
 use super::duty::Duty;
 use super::{accept, worker, Child};
 use crate::conn::slot_pollset::Poller;
+use crate::host::clock;
 use crate::sync::handoff::{Guard, TICK};
 use std::sync::atomic::Ordering;
 
@@ -28,7 +29,7 @@ pub(super) fn run(child: &'static Child, poller: Poller) {
             Guard::Poll(mut duty) => {
                 child.publish_counts(); // it may sleep for long
                 duty.turn(&mut found);
-                handoff.guard_polled(duty, &mut found);
+                handoff.guard_polled(duty, &mut found, clock::now_us());
             }
             Guard::Closed => break,
         }

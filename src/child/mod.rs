@@ -52,6 +52,7 @@ use crate::sync::handoff::Handoff;
 use crate::sync::phase::{Phase, Stage};
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Something for a worker to do.
 enum Work {
@@ -99,7 +100,8 @@ pub struct Child {
     /// Descriptor that each worker is serving, -1 for none.
     serving: Box<[AtomicI32]>,
     conn_ids: AtomicU64,
-    published_us: AtomicU64,
+    /// When the counts were published; who holds it publishes them.
+    published_us: Mutex<u64>,
     main_wakeup: Wakeup,
     exits: finish::Exits,
 }
@@ -163,6 +165,26 @@ impl Child {
 
     /// Publishes the connection counts for mod_status.
     fn publish_counts(&self) {
+        self.publish_counts_if(|_| true);
+    }
+
+    /// The same several times a second.
+    fn publish_counts_if_due(&self) {
+        const EVERY_US: u64 = 200 * MS;
+        self.publish_counts_if(|age_us| age_us >= EVERY_US);
+    }
+
+    /// One at a time: who publishes last has counted last.
+    fn publish_counts_if(&self, due: impl FnOnce(u64) -> bool) {
+        let mut published_us = self
+            .published_us
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now_us = clock::now_us();
+        if !due(now_us.saturating_sub(*published_us)) {
+            return;
+        }
+        *published_us = now_us;
         let mut counts = ConnectionCounts {
             total: self.ledger.connections(),
             lingering: self.ledger.count(Also::Lingering),
@@ -171,16 +193,6 @@ impl Child {
         };
         self.parking.count(&mut counts);
         self.entry.publish(&counts);
-        self.published_us.store(clock::now_us(), Ordering::Relaxed);
-    }
-
-    /// The same several times a second.
-    fn publish_counts_if_due(&self) {
-        const EVERY_US: u64 = 200 * MS;
-        let age = clock::now_us().saturating_sub(self.published_us.load(Ordering::Relaxed));
-        if age >= EVERY_US {
-            self.publish_counts();
-        }
     }
 
     /// The poller is asked to look at admission again.

@@ -24,7 +24,7 @@ use crate::host::{clock, hooks, signals, startup};
 use crate::sync::handoff::Handoff;
 use crate::sync::phase::{Phase, Stage};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// How long an ending child waits for handlers that do not return.
 const END_WAIT_US: u64 = 1_500 * clock::MS;
@@ -166,7 +166,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         exited_workers: AtomicU32::new(0),
         serving: (0..threads).map(|_| AtomicI32::new(-1)).collect(),
         conn_ids: AtomicU64::new(0),
-        published_us: AtomicU64::new(0),
+        published_us: Mutex::new(0),
         main_wakeup,
         exits: finish::Exits::new(),
         runtime,

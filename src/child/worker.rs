@@ -67,19 +67,32 @@ impl Worker {
             let tired = shift.is_over(clock::thread_cpu_us);
             let mut next = handoff.next(self.index, served_us.take(), tired);
             while let Next::Poll(mut duty) = next {
+                self.publish_if_unguarded(); // it may sleep for long
                 duty.turn(&mut found);
-                shift.polled(clock::now_us(), found.len(), clock::thread_usage);
-                next = handoff.next_after_poll(self.index, duty, &mut found);
+                let now_us = clock::now_us();
+                shift.polled(now_us, found.len(), clock::thread_usage);
+                next = handoff.next_after_poll(self.index, duty, &mut found, now_us);
             }
             match next {
                 Next::Item(work) => {
+                    // How long callbacks and closes take tells nothing of requests.
+                    let is_usual = matches!(work, Work::Accepted(..) | Work::Ready(_));
                     shift.begin(clock::now_us(), clock::thread_usage);
                     self.perform(work);
-                    served_us = shift.end(clock::now_us(), clock::thread_usage);
+                    let took_us = shift.end(clock::now_us(), clock::thread_usage);
+                    served_us = took_us.filter(|_| is_usual);
+                    self.publish_if_unguarded();
                 }
                 Next::Interrupted | Next::Poll(_) => {}
                 Next::Closed => return,
             }
+        }
+    }
+
+    /// The guard publishes the figures of mod_status while it is awake.
+    fn publish_if_unguarded(&self) {
+        if !self.child.handoff.is_guarded() {
+            self.child.publish_counts();
         }
     }
 

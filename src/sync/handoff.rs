@@ -17,12 +17,13 @@
 
 mod pace;
 mod roster;
+mod traffic;
 
 use crossbeam_utils::CachePadded;
 use std::time::Duration;
 
 use super::parker::Parker;
-use super::primitive::{lock, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use super::primitive::{lock, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use pace::Pace;
 use roster::{Roster, Wakes};
 
@@ -57,7 +58,7 @@ pub enum Guard<R> {
     Rest,
     /// Sleep for a [`TICK`].
     Tick,
-    /// All workers are busy: poll, then give the role back with [`Handoff::guard_polled`].
+    /// No worker comes for the role: poll, then give the role back with [`Handoff::guard_polled`].
     Poll(R),
     /// The hand-off is closed.
     Closed,
@@ -74,6 +75,7 @@ struct Gauges {
     served: AtomicUsize,
     pace: AtomicU64,
     busy_spells: AtomicU64,
+    guarded: AtomicBool,
 }
 
 /// Hands items of type `T` to workers, the oldest item first, and the role `R` to one thread at a time.
@@ -102,6 +104,7 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
                 served: AtomicUsize::new(0),
                 pace: AtomicU64::new(0),
                 busy_spells: AtomicU64::new(0),
+                guarded: AtomicBool::new(false),
             }),
             beds: (0..workers)
                 .map(|_| CachePadded::new(Parker::new()))
@@ -149,9 +152,16 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
     }
 
     /// As [`Handoff::next`] for the worker that has polled: it gives the role back and queues all of `found`, in that order.
-    pub fn next_after_poll(&self, worker: usize, role: R, found: &mut Vec<T>) -> Next<T, R> {
+    /// `now_us`: the time, of any clock that only goes forward.
+    pub fn next_after_poll(
+        &self,
+        worker: usize,
+        role: R,
+        found: &mut Vec<T>,
+        now_us: u64,
+    ) -> Next<T, R> {
         let mut roster = lock(&self.roster);
-        let (next, wakes) = roster.polled(worker, role, found);
+        let (next, wakes) = roster.polled(worker, role, found, now_us);
         self.let_go(roster, wakes);
         next.unwrap_or_else(|| self.idle_until_called(worker))
     }
@@ -219,6 +229,13 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         self.gauges.busy_spells.load(Ordering::Acquire)
     }
 
+    /// Whether the guard looks each tick. This is false before [`Handoff::guard`] tells it to rest or to poll: what somebody changes
+    /// who then finds this true is seen by the guard after that answer.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.gauges.guarded.load(Ordering::SeqCst)
+    }
+
     /// Sets or takes down the watch for idle workers. Once set, the next worker that idles takes it down and rings for whoever
     /// polls.
     ///
@@ -266,10 +283,10 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         self.guard_bed.park();
     }
 
-    /// The guard has polled: it gives the role back and queues all of `found`.
-    pub fn guard_polled(&self, role: R, found: &mut Vec<T>) {
+    /// The guard has polled: it gives the role back and queues all of `found`. `now_us` as in [`Handoff::next_after_poll`].
+    pub fn guard_polled(&self, role: R, found: &mut Vec<T>, now_us: u64) {
         let mut roster = lock(&self.roster);
-        let wakes = roster.guard_polled(role, found);
+        let wakes = roster.guard_polled(role, found, now_us);
         self.let_go(roster, wakes);
     }
 
@@ -296,6 +313,10 @@ impl<T: Send, R: Send, B: Ring> Handoff<T, R, B> {
         gauges
             .pace
             .store(roster.pace().to_bits(), Ordering::Relaxed);
+        let guarded = roster.is_guarded();
+        if gauges.guarded.load(Ordering::Relaxed) != guarded {
+            gauges.guarded.store(guarded, Ordering::SeqCst);
+        }
         if before > 0 && now == 0 {
             let spells = gauges.busy_spells.load(Ordering::Relaxed);
             gauges.busy_spells.store(spells + 1, Ordering::Release);

@@ -1,12 +1,15 @@
 //! The hand-off under loom: all interleavings, up to a bound on preemptions where there are more than two threads. A lost
 //! wake-up shows as a deadlock, as no clock runs: the guard's tick is a yield. Each model has been seen to fail; `README.md`
-//! lists the mutations. Here are items from outside while nobody polls; `role.rs` has the role and the guard.
+//! lists the mutations. Here are items from outside while nobody polls; `role.rs` has the role and the guard, `rare.rs` the same
+//! where items come more rarely than ticks.
 
 use super::{Guard, Handoff, Next, Ring};
 use loom::model::Builder;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
+use std::sync::atomic::Ordering::Relaxed;
 
+mod rare;
 mod role;
 
 /// Runs `model` with at most `preemptions` switches away from a thread that could go on.
@@ -20,6 +23,10 @@ fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 struct Kernel {
     state: Mutex<Pending>,
     changed: Condvar,
+    /// Microseconds; loom need not know of it.
+    now_us: std::sync::atomic::AtomicU64,
+    /// How many of them each poll takes.
+    poll_us: u64,
 }
 
 #[derive(Default)]
@@ -31,11 +38,17 @@ struct Pending {
 }
 
 impl Kernel {
-    fn new() -> Arc<Kernel> {
+    fn new(poll_us: u64) -> Arc<Kernel> {
         Arc::new(Kernel {
             state: Mutex::new(Pending::default()),
             changed: Condvar::new(),
+            now_us: poll_us.into(),
+            poll_us,
         })
+    }
+
+    fn now_us(&self) -> u64 {
+        self.now_us.load(Relaxed)
     }
 
     fn post(&self, event: usize) {
@@ -66,6 +79,7 @@ impl Role {
         }
         state.rung = false;
         found.append(&mut state.events);
+        kernel.now_us.fetch_add(kernel.poll_us, Relaxed);
     }
 }
 
@@ -119,14 +133,40 @@ struct Scene {
 impl Scene {
     /// Nobody polls: the role has not been opened.
     fn closed_role(workers: usize) -> Scene {
-        let kernel = Kernel::new();
+        Scene::after_short_ones(workers, 0)
+    }
+
+    /// An item has been served, and was short: the next ones call nobody.
+    fn after_short_ones(workers: usize, poll_us: u64) -> Scene {
+        let kernel = Kernel::new(poll_us);
         let h = Arc::new(Handoff::new(workers, Bell(Arc::clone(&kernel))));
+        assert_eq!(h.submit(0), Ok(()));
+        assert_eq!(h.next(0, None, false), Next::Item(0));
+        h.leave(0, Some(1));
+        // The guard has seen that, and has taken its token.
+        while h.guard() != Guard::Rest {}
+        h.guard_rest();
         Scene { h, kernel }
     }
 
     fn new(workers: usize) -> Scene {
         let scene = Scene::closed_role(workers);
         scene.h.open(Role);
+        scene
+    }
+
+    /// Items come more rarely than ticks, and have done so for a while.
+    fn rare(workers: usize) -> Scene {
+        let scene = Scene::after_short_ones(workers, 1_000_000);
+        scene.h.open(Role);
+        for _ in 0..2 {
+            assert_eq!(scene.h.next(0, None, false), Next::Poll(Role));
+            let now_us = scene.kernel.now_us();
+            let next = scene.h.next_after_poll(0, Role, &mut vec![0], now_us);
+            assert_eq!(next, Next::Item(0));
+            scene.h.leave(0, Some(1));
+            scene.kernel.now_us.fetch_add(1_000_000, Relaxed);
+        }
         scene
     }
 
@@ -146,7 +186,9 @@ impl Scene {
         let mut next = self.h.next(worker, None, tired);
         while let Next::Poll(role) = next {
             role.poll(&self.kernel, &mut found);
-            next = self.h.next_after_poll(worker, role, &mut found);
+            next = self
+                .h
+                .next_after_poll(worker, role, &mut found, self.kernel.now_us());
         }
         next
     }
@@ -201,7 +243,7 @@ impl Scene {
                 Guard::Rest => self.h.guard_rest(),
                 Guard::Poll(role) => {
                     role.poll(&self.kernel, &mut found);
-                    self.h.guard_polled(role, &mut found);
+                    self.h.guard_polled(role, &mut found, self.kernel.now_us());
                 }
                 Guard::Closed => return,
             }

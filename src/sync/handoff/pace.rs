@@ -22,10 +22,10 @@ const FALL: u64 = 64;
 /// The average is kept in so many parts of a microsecond.
 const SCALE: u64 = 64;
 
-/// The recent service time, smoothed.
+/// The recent service time, smoothed. Nothing is known at first: what nobody has seen the end of counts as slow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// `SCALE` times the average, microseconds.
+    /// `SCALE` times the average, microseconds; 0: nothing has been served yet.
     scaled_us: u64,
 }
 
@@ -42,8 +42,11 @@ impl Pace {
 
     /// An item took so long.
     pub(super) fn note(&mut self, served_us: u64) {
-        let served = served_us.min(LONGEST_US) * SCALE;
-        if served > self.scaled_us {
+        // A service takes some time, if less than a microsecond.
+        let served = (served_us.min(LONGEST_US) * SCALE).max(1);
+        if self.scaled_us == 0 {
+            self.scaled_us = served;
+        } else if served > self.scaled_us {
             self.scaled_us += (served - self.scaled_us) / RISE;
         } else {
             self.scaled_us -= (self.scaled_us - served) / FALL;
@@ -62,7 +65,8 @@ impl Pace {
 
     /// Whether the last of `waiting` would wait too long for the `active` workers that are at work.
     pub(super) fn worth_a_wake(self, waiting: usize, active: usize) -> bool {
-        self.work_us(waiting) > BUDGET_US * active as u64
+        let unknown = self.scaled_us == 0 && waiting > 0;
+        unknown || self.work_us(waiting) > BUDGET_US * active as u64
     }
 
     /// How long one worker would take for so many.
@@ -150,8 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_at_first() {
-        assert!(!Pace::default().worth_a_wake(1_000, 1));
-        assert!(!Pace::default().worth_a_wake(0, 0));
+    fn nothing_is_known_at_first_and_that_counts_as_slow() {
+        let mut pace = Pace::default();
+        assert!(pace.worth_a_wake(1, 1_000));
+        assert!(!pace.worth_a_wake(0, 0));
+        assert_eq!(pace.workers_for(10), 10);
+        pace.note(0);
+        assert!(!pace.worth_a_wake(1_000, 1), "the first one is believed");
+        let mut pace = Pace::default();
+        pace.note(60_000_000);
+        assert!(pace.worth_a_wake(1, 49));
     }
 }

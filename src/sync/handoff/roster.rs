@@ -12,26 +12,27 @@
 //!
 //! What holds whenever the lock is free, and nobody has closed it:
 //!
-//! 1. If an item waits or the role is free, the guard is armed, or polls.
+//! 1. If an item waits or the role is free, somebody is on the way, or the guard is armed, or polls.
 //! 2. If a worker polls, it has been rung for, or there are at least as many called workers as queued items.
-//! 3. If the guard polls, no worker is idle, or the guard has been rung for.
+//! 3. If the guard polls and a worker is idle, the guard has been rung for; or it is quiet, and no item waits or somebody is on
+//!    the way.
+
+mod guard;
 
 use std::collections::VecDeque;
 
 use super::pace::Pace;
-use super::{Guard, Next};
+use super::traffic::Traffic;
+use super::Next;
+use guard::Did;
 
 /// Where a worker is, as far as the roster knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Not created yet, gone, or on its way to `next` for another reason than an item.
     Away,
-    /// Busy with an item.
-    Serving,
-    /// The same, and the guard has seen it.
-    Seen,
-    /// The same, and the guard has seen it twice: nobody knows when it comes back.
-    Stuck,
+    /// Busy with an item, since this tick of the guard.
+    Serving(u64),
     /// Has the role.
     Polling,
     /// On the idle stack. Leaving it is what entitles, and obliges, to one wake-up.
@@ -76,8 +77,17 @@ pub(super) struct Roster<T, R> {
     seats: Box<[Seat]>,
     /// How many seats are `Called`.
     called: usize,
-    /// How many seats are `Serving` or `Seen`.
-    active: usize,
+    /// How many ticks the guard has looked for,
+    tick: u64,
+    /// and how many seats are `Serving` since the tick before the last one, and since the last one. Who is busy for longer is
+    /// stuck: nobody knows when it comes back.
+    active: [usize; 2],
+    /// What the guard has done since it last looked.
+    guard_did: Did,
+    /// How many the guard has called for, the last time, since an item was served.
+    reach: usize,
+    /// How many of these are still to be called, each by the one before it.
+    relay: usize,
     /// The role, if nobody has it.
     role: Option<R>,
     holder: Holder,
@@ -92,6 +102,7 @@ pub(super) struct Roster<T, R> {
     taken: usize,
     seen_taken: usize,
     pace: Pace,
+    traffic: Traffic,
     /// The first worker that comes is owed an interrupt.
     interrupt_next: bool,
     watched: bool,
@@ -109,7 +120,11 @@ impl<T, R> Roster<T, R> {
             stack: Vec::with_capacity(workers),
             seats: vec![seat; workers].into_boxed_slice(),
             called: 0,
-            active: 0,
+            tick: 0,
+            active: [0, 0],
+            guard_did: Did::Nothing,
+            reach: 0,
+            relay: 0,
             role: None,
             holder: Holder::Nobody,
             rung: false,
@@ -119,6 +134,7 @@ impl<T, R> Roster<T, R> {
             taken: 0,
             seen_taken: 0,
             pace: Pace::default(),
+            traffic: Traffic::default(),
             interrupt_next: false,
             watched: false,
             closed: false,
@@ -145,6 +161,11 @@ impl<T, R> Roster<T, R> {
         self.served
     }
 
+    /// The guard looks each tick.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.armed && self.holder != Holder::Guard
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }
@@ -154,17 +175,25 @@ impl<T, R> Roster<T, R> {
         if self.closed {
             return None;
         }
-        let waits = !self.queue.is_empty() || self.role.is_some();
+        let unclaimed = self.queue.len() > self.called;
+        let sees_to_it =
+            self.traffic.is_quiet() && (self.queue.is_empty() || self.on_the_way() > 0);
         match self.holder {
-            _ if waits && !self.armed => Some("something waits, and the guard sleeps"),
-            Holder::Worker(_) if self.queue.len() > self.called && !self.rung => {
+            _ if self.something_waits() && self.on_the_way() == 0 && !self.armed => {
+                Some("something waits, and the guard sleeps")
+            }
+            Holder::Worker(_) if unclaimed && !self.rung => {
                 Some("an item waits although a worker only polls")
             }
-            Holder::Guard if !self.stack.is_empty() && !self.rung => {
+            Holder::Guard if !self.stack.is_empty() && !self.rung && !sees_to_it => {
                 Some("the guard polls although a worker is idle")
             }
             _ => None,
         }
+    }
+
+    fn something_waits(&self) -> bool {
+        !self.queue.is_empty() || self.role.is_some()
     }
 
     /// Threads that come for what there is to do, whatever happens.
@@ -199,12 +228,17 @@ impl<T, R> Roster<T, R> {
         self.call_if(wanted > self.on_the_way())
     }
 
-    /// One more thread if what there is to do would wait too long for those that serve.
+    /// One more thread if what there is to do would wait too long for those that serve, or the guard says that it does.
     fn call_if_slow(&mut self) -> Wakes {
         let waiting = self.queue.len() + usize::from(self.role.is_some());
+        let [earlier, later] = self.active;
+        let slow = self.pace.worth_a_wake(waiting, earlier + later) || self.relay > 0;
         // One at a time: who is on the way calls the next one if need be, and may be waiting for a core itself.
-        let call = self.on_the_way() == 0 && self.pace.worth_a_wake(waiting, self.active);
-        self.call_if(call)
+        if waiting == 0 || !slow || self.on_the_way() > 0 {
+            return self.call_if(false);
+        }
+        self.relay = self.relay.saturating_sub(1);
+        self.call_if(true)
     }
 
     fn call_if(&mut self, call: bool) -> Wakes {
@@ -228,9 +262,9 @@ impl<T, R> Roster<T, R> {
         self.holder != Holder::Nobody && !std::mem::replace(&mut self.rung, true)
     }
 
-    /// Whether the guard must be woken.
+    /// Whether the guard must be woken. Who is on the way does as well.
     fn arm_if_needed(&mut self) -> bool {
-        let needed = !self.queue.is_empty() || self.role.is_some() || self.served != self.seen;
+        let needed = self.something_waits() && self.on_the_way() == 0;
         needed && !std::mem::replace(&mut self.armed, true)
     }
 
@@ -262,12 +296,18 @@ impl<T, R> Roster<T, R> {
         match std::mem::replace(&mut seat.place, Place::Away) {
             Place::Away => {}
             Place::Called => self.called -= 1,
-            place @ (Place::Serving | Place::Seen | Place::Stuck) => {
-                self.active -= usize::from(place != Place::Stuck);
+            Place::Serving(since) => {
+                match self.tick - since {
+                    0 => self.active[1] -= 1,
+                    1 => self.active[0] -= 1,
+                    _ => {}
+                }
                 if let Some(us) = served_us {
                     self.pace.note(us);
                 }
                 self.served = self.served.wrapping_add(1);
+                // Somebody has come by.
+                (self.reach, self.relay) = (0, 0);
             }
             place @ (Place::Idle | Place::Polling) => {
                 debug_assert!(
@@ -300,10 +340,11 @@ impl<T, R> Roster<T, R> {
         worker: usize,
         role: R,
         found: &mut Vec<T>,
+        now_us: u64,
     ) -> (Option<Next<T, R>>, Wakes) {
         debug_assert_eq!(self.holder, Holder::Worker(worker));
         self.seats[worker].place = Place::Away;
-        self.give_back(role, found);
+        self.give_back(role, found, now_us);
         self.choose(worker)
     }
 
@@ -313,7 +354,8 @@ impl<T, R> Roster<T, R> {
         Some(role)
     }
 
-    fn give_back(&mut self, role: R, found: &mut Vec<T>) {
+    fn give_back(&mut self, role: R, found: &mut Vec<T>, now_us: u64) {
+        self.traffic.found(found.len(), now_us);
         self.holder = Holder::Nobody;
         self.rung = false;
         self.role = Some(role);
@@ -326,9 +368,14 @@ impl<T, R> Roster<T, R> {
             return (Some(Next::Interrupted), self.call_if_short());
         }
         if let Some(item) = self.queue.pop_front() {
-            self.seats[worker].place = Place::Serving;
-            self.active += 1;
-            return (Some(Next::Item(item)), self.call_if_slow());
+            self.seats[worker].place = Place::Serving(self.tick);
+            self.active[1] += 1;
+            let wakes = if self.traffic.is_quiet() {
+                self.call_if_short()
+            } else {
+                self.call_if_slow()
+            };
+            return (Some(Next::Item(item)), wakes);
         }
         if self.closed {
             return (Some(Next::Closed), Wakes::default());
@@ -336,7 +383,6 @@ impl<T, R> Roster<T, R> {
         if let Some(role) = self.take_role() {
             self.seats[worker].place = Place::Polling;
             self.holder = Holder::Worker(worker);
-            // It was free, so the guard is armed.
             return (Some(Next::Poll(role)), Wakes::default());
         }
         (None, self.idle(worker))
@@ -346,8 +392,9 @@ impl<T, R> Roster<T, R> {
     fn idle(&mut self, worker: usize) -> Wakes {
         self.seats[worker].place = Place::Idle;
         self.stack.push(worker);
-        // The guard polls for want of a worker; a worker that polls may wait for another one (the watch).
-        let awaited = self.holder == Holder::Guard || std::mem::take(&mut self.watched);
+        // The guard polls for want of a worker, if it isn't quiet; who polls may wait for another one that is idle (the watch).
+        let stands_in = self.holder == Holder::Guard && !self.traffic.is_quiet();
+        let awaited = std::mem::take(&mut self.watched) || stands_in;
         Wakes {
             ring: awaited && self.ring(),
             guard: self.arm_if_needed(),
@@ -413,62 +460,6 @@ impl<T, R> Roster<T, R> {
             self.seats[worker].place = Place::Away;
         }
         sleepers
-    }
-
-    /// The guard looks, a tick after it last did or from its bed.
-    pub(super) fn guard(&mut self) -> (Guard<R>, Wakes) {
-        let nothing = Wakes::default();
-        if self.closed {
-            return (Guard::Closed, nothing);
-        }
-        self.look_around();
-        let came_by = std::mem::replace(&mut self.seen, self.served) != self.served;
-        let polled = std::mem::replace(&mut self.seen_taken, self.taken) != self.taken;
-        // Workers that come by see to what there is to do. But while they find items all the time, nobody polls.
-        let unpolled = self.role.is_some() && !polled && self.stack.is_empty();
-        if came_by && !unpolled {
-            return (Guard::Tick, nothing);
-        }
-        if self.queue.is_empty() && self.role.is_none() {
-            self.armed = false;
-            return (Guard::Rest, nothing);
-        }
-        // Who is on the way and doesn't arrive waits for a core: a second one would only wait beside it. And it takes the
-        // role, or else guard and worker might go on taking it from each other.
-        if self.on_the_way() > 0 {
-            return (Guard::Tick, nothing);
-        }
-        if !self.stack.is_empty() {
-            return (Guard::Tick, self.call_if(true));
-        }
-        match self.take_role() {
-            Some(role) => {
-                self.holder = Holder::Guard;
-                (Guard::Poll(role), nothing)
-            }
-            None => (Guard::Tick, nothing),
-        }
-    }
-
-    /// Who is busy with the same item over two looks is not counted on any more.
-    fn look_around(&mut self) {
-        for seat in &mut self.seats {
-            match seat.place {
-                Place::Serving => seat.place = Place::Seen,
-                Place::Seen => {
-                    seat.place = Place::Stuck;
-                    self.active -= 1;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// The guard has polled.
-    pub(super) fn guard_polled(&mut self, role: R, found: &mut Vec<T>) -> Wakes {
-        debug_assert_eq!(self.holder, Holder::Guard);
-        self.give_back(role, found);
-        self.call_if_short()
     }
 }
 

@@ -77,7 +77,7 @@ fn who_has_an_item_is_not_at_hand() {
     assert_eq!(handoff.next(0, None, false), Next::Poll(()));
     assert_eq!(handoff.submit(7), Ok(()));
     assert_eq!((handoff.at_hand(), handoff.idle()), (1, 0));
-    let next = handoff.next_after_poll(0, (), &mut Vec::new());
+    let next = handoff.next_after_poll(0, (), &mut Vec::new(), 0);
     assert_eq!(next, Next::Item(7));
     assert_eq!((handoff.at_hand(), handoff.idle()), (0, 0));
 }

@@ -5,16 +5,20 @@ use crate::sync::handoff::Next;
 use loom::sync::Arc;
 
 /// An item from outside finds the only worker on its way to poll, polling, or coming back: it doesn't wait for an event.
-#[test]
-fn submit_against_taking_the_role() {
-    loom::model(|| {
-        let s = Scene::new(1);
+pub(super) fn submit_against_taking_the_role_in(scene: fn(usize) -> Scene) {
+    loom::model(move || {
+        let s = scene(1);
         let w = s.spawn(|s| (s.next(0), s.next(0)));
         assert_eq!(s.h.submit(1), Ok(()));
         assert_eq!(s.h.submit(2), Ok(()));
         let served = w.join().expect("worker");
         assert_eq!(served, (Next::Item(1), Next::Item(2)));
     });
+}
+
+#[test]
+fn submit_against_taking_the_role() {
+    submit_against_taking_the_role_in(Scene::new);
 }
 
 /// Either finds the only worker on its way to poll or polling, with nothing else that would end the poll.
@@ -43,10 +47,9 @@ fn opening_against_going_idle() {
 }
 
 /// What becomes ready while workers poll, park and hand the role over is served once, and everybody gets home.
-#[test]
-fn each_event_exactly_once() {
-    bounded(2, || {
-        let s = Scene::new(2);
+pub(super) fn each_event_exactly_once_in(scene: fn(usize) -> Scene) {
+    bounded(2, move || {
+        let s = scene(2);
         let served = Tally::new();
         let workers = s.two_workers(&served, |_, served, item| served.add(item));
         s.kernel.post(1);
@@ -61,11 +64,15 @@ fn each_event_exactly_once() {
     });
 }
 
-/// A tired worker leaves what it has found to the other, which may be idle, about to, or busy; the two take turns.
 #[test]
-fn tired_workers_take_turns() {
-    bounded(2, || {
-        let s = Scene::new(2);
+fn each_event_exactly_once() {
+    each_event_exactly_once_in(Scene::new);
+}
+
+/// A tired worker leaves what it has found to the other, which may be idle, about to, or busy; the two take turns.
+pub(super) fn tired_workers_take_turns_in(scene: fn(usize) -> Scene) {
+    bounded(2, move || {
+        let s = scene(2);
         let served = Tally::new();
         let workers = [0, 1].map(|i| {
             let served = Arc::clone(&served);
@@ -96,10 +103,15 @@ fn tired_workers_take_turns() {
     });
 }
 
+#[test]
+fn tired_workers_take_turns() {
+    tired_workers_take_turns_in(Scene::new);
+}
+
 /// The first item is slow: it lasts until the second has been served. The guard sees to that.
-fn a_slow_item_holds_up_nothing(found_together: bool) {
+pub(super) fn a_slow_item_holds_up_nothing(scene: fn(usize) -> Scene, found_together: bool) {
     bounded(2, move || {
-        let s = Scene::new(2);
+        let s = scene(2);
         let served = Tally::new();
         s.kernel.post(1);
         if found_together {
@@ -127,20 +139,19 @@ fn a_slow_item_holds_up_nothing(found_together: bool) {
 /// Of two events found together the first is slow.
 #[test]
 fn a_slow_item_does_not_hold_up_what_was_found_with_it() {
-    a_slow_item_holds_up_nothing(true);
+    a_slow_item_holds_up_nothing(Scene::new, true);
 }
 
 /// The poller's own item is slow, and the next event comes while it is served: an idle worker is called for the role.
 #[test]
 fn a_slow_item_does_not_hold_up_later_events() {
-    a_slow_item_holds_up_nothing(false);
+    a_slow_item_holds_up_nothing(Scene::new, false);
 }
 
 /// The only worker is busy for as long as nobody has seen the next event: the guard polls. Then it serves that one, too.
-#[test]
-fn the_guard_polls_when_all_are_busy() {
-    bounded(3, || {
-        let s = Scene::new(1);
+pub(super) fn the_guard_polls_when_all_are_busy_in(scene: fn(usize) -> Scene) {
+    bounded(3, move || {
+        let s = scene(1);
         s.kernel.post(1);
         let w = s.spawn(|s| {
             assert_eq!(s.next(0), Next::Item(1));
@@ -153,6 +164,11 @@ fn the_guard_polls_when_all_are_busy() {
         s.h.close();
         guard.join().expect("guard");
     });
+}
+
+#[test]
+fn the_guard_polls_when_all_are_busy() {
+    the_guard_polls_when_all_are_busy_in(Scene::new);
 }
 
 /// A worker that idles while the guard polls gets the role, with no event to help: it is the one who may accept again.
@@ -174,10 +190,9 @@ fn the_guard_gives_the_role_to_a_worker_that_idles() {
 }
 
 /// A worker gives the role back, with or without an item found, hears an interrupt, and leaves for good. Nothing is left behind.
-#[test]
-fn a_poller_that_leaves_leaves_nothing_behind() {
-    bounded(2, || {
-        let s = Scene::new(2);
+pub(super) fn a_poller_that_leaves_leaves_nothing_behind_in(scene: fn(usize) -> Scene) {
+    bounded(2, move || {
+        let s = scene(2);
         let served = Tally::new();
         s.kernel.post(1);
         let serve = |served: &Tally, s: &Scene, item| {
@@ -208,11 +223,15 @@ fn a_poller_that_leaves_leaves_nothing_behind() {
     });
 }
 
-/// Close finds workers and guard wherever they are: idle, polling, at rest, ticking.
 #[test]
-fn close_gets_everybody_home() {
-    bounded(1, || {
-        let s = Scene::new(2);
+fn a_poller_that_leaves_leaves_nothing_behind() {
+    a_poller_that_leaves_leaves_nothing_behind_in(Scene::new);
+}
+
+/// Close finds workers and guard wherever they are: idle, polling, at rest, ticking.
+pub(super) fn close_gets_everybody_home_in(scene: fn(usize) -> Scene) {
+    bounded(1, move || {
+        let s = scene(2);
         let workers = [0, 1].map(|i| s.spawn(move |s| s.serve(i)));
         let closer = s.spawn(|s| s.h.close());
         s.kernel.post(1);
@@ -226,11 +245,15 @@ fn close_gets_everybody_home() {
     });
 }
 
-/// Close finds the guard polling, and the only worker busy.
 #[test]
-fn close_rings_for_the_guard() {
-    bounded(3, || {
-        let s = Scene::new(1);
+fn close_gets_everybody_home() {
+    close_gets_everybody_home_in(Scene::new);
+}
+
+/// Close finds the guard polling, and the only worker busy.
+pub(super) fn close_rings_for_the_guard_in(scene: fn(usize) -> Scene) {
+    bounded(3, move || {
+        let s = scene(1);
         s.kernel.post(1);
         let guard = s.spawn(|s| s.guard());
         let w = s.spawn(|s| {
@@ -244,11 +267,15 @@ fn close_rings_for_the_guard() {
     });
 }
 
-/// Who polls and waits for another idle worker (it has stopped accepting) hears of it.
 #[test]
-fn watch_against_going_idle() {
-    loom::model(|| {
-        let s = Scene::new(2);
+fn close_rings_for_the_guard() {
+    close_rings_for_the_guard_in(Scene::new);
+}
+
+/// Who polls and waits for another idle worker (it has stopped accepting) hears of it.
+pub(super) fn watch_against_going_idle_in(scene: fn(usize) -> Scene) {
+    loom::model(move || {
+        let s = scene(2);
         let poller = s.spawn(|s| {
             let Next::Poll(role) = s.h.next(0, None, false) else {
                 panic!("the role is free");
@@ -260,10 +287,15 @@ fn watch_against_going_idle() {
                 assert_eq!(s.h.idle(), 2);
             }
             s.h.close();
-            assert_eq!(s.h.next_after_poll(0, role, &mut found), Next::Closed);
+            assert_eq!(s.h.next_after_poll(0, role, &mut found, 0), Next::Closed);
         });
         s.kernel_role_is_taken();
         assert_eq!(s.h.next(1, None, false), Next::Closed);
         poller.join().expect("poller");
     });
+}
+
+#[test]
+fn watch_against_going_idle() {
+    watch_against_going_idle_in(Scene::new);
 }

@@ -1,8 +1,12 @@
-//! The roster alone: single cases that are hard to reach with threads; `walk.rs` has a random walk against the rules.
+//! The roster alone: single cases that are hard to reach with threads; `guard.rs` has those of the guard, `rare.rs` those of a child
+//! with little to do, `walk.rs` a random walk against the rules.
 
+mod guard;
+mod rare;
 mod walk;
 
-use super::{Guard, Next, Roster, Wakes};
+use super::{Next, Roster, Wakes};
+use crate::sync::handoff::Guard;
 
 type Small = Roster<char, &'static str>;
 type Step = (Option<Next<char, &'static str>>, Wakes);
@@ -49,14 +53,15 @@ fn come(roster: &mut Small, worker: usize) -> Step {
 }
 
 fn polled(roster: &mut Small, worker: usize, found: &str) -> Step {
-    let step = roster.polled(worker, ROLE, &mut found.chars().collect());
+    let step = roster.polled(worker, ROLE, &mut found.chars().collect(), 0);
     assert_eq!(roster.fault(), None);
     step
 }
 
-/// The role is free, its guard awake, and nobody has come yet.
+/// The role is free, its guard awake, and nobody has come yet. What has been served so far was short.
 fn open(workers: usize) -> Small {
     let mut roster = Roster::new(workers);
+    roster.pace.note(20);
     assert_eq!(roster.open(ROLE), armed(quiet()));
     roster
 }
@@ -71,6 +76,11 @@ fn at_rest(workers: usize) -> Small {
     assert_eq!(roster.guard(), (Guard::Rest, quiet()));
     assert_eq!(roster.free(), workers);
     roster
+}
+
+/// The guard comes from its bed, and leaves things to the one who woke it for a tick.
+fn wake_guard(roster: &mut Small) {
+    assert_eq!(roster.guard(), (Guard::Tick, quiet()), "from its bed");
 }
 
 #[test]
@@ -90,11 +100,6 @@ fn one_client_is_served_by_the_one_who_polls() {
 #[test]
 fn a_few_short_ones_are_served_by_the_one_who_found_them() {
     let mut r = at_rest(3);
-    // The pace is known.
-    for _ in 0..50 {
-        let _ = polled(&mut r, 0, "a");
-        assert_eq!(come(&mut r, 0).0, poll());
-    }
     assert_eq!(polled(&mut r, 0, "abc").0, item('a'));
     assert_eq!(come(&mut r, 0), (item('b'), quiet()));
     assert_eq!(come(&mut r, 0), (item('c'), quiet()));
@@ -118,24 +123,6 @@ fn while_items_are_slow_the_role_does_not_wait() {
 }
 
 #[test]
-fn who_is_stuck_is_not_counted_on() {
-    let mut r = at_rest(4);
-    for _ in 0..1000 {
-        let _ = polled(&mut r, 0, "a");
-        assert_eq!(r.step(0, Some(150), false).0, poll());
-    }
-    assert_eq!(polled(&mut r, 0, "a"), (item('a'), quiet()));
-    assert_eq!(r.guard(), (Guard::Tick, quiet()), "somebody came by");
-    assert_eq!(r.active, 1, "it may have begun just now");
-    assert_eq!(r.guard(), (Guard::Tick, call(3)));
-    assert_eq!(come(&mut r, 3), (poll(), quiet()));
-    // One more and the role would wait 300 us for worker 3, and 150 us each if worker 0 came back.
-    assert_eq!(polled(&mut r, 3, "bc"), (item('b'), call(2)));
-    assert_eq!(r.step(0, Some(9_000), false).0, item('c'));
-    assert_eq!(r.active, 2, "it is back");
-}
-
-#[test]
 fn what_is_slow_calls_one_worker_at_a_time() {
     let mut r = at_rest(4);
     let _ = polled(&mut r, 0, "a");
@@ -149,7 +136,7 @@ fn what_is_slow_calls_one_worker_at_a_time() {
 #[test]
 fn an_item_from_outside_waits_for_nobody() {
     let mut r = at_rest(3);
-    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.submit('a'), Ok(call(2)));
     assert_eq!(r.submit('b'), Ok(call(1)));
     assert_eq!(r.submit('c'), Ok(ring()));
     assert_eq!(r.submit('d'), Ok(quiet()), "all are on the way");
@@ -166,7 +153,7 @@ fn an_item_from_outside_waits_for_nobody() {
 fn a_poller_that_was_rung_for_is_on_the_way() {
     let mut r = at_rest(2);
     r.watch(true);
-    assert_eq!(r.submit('a'), Ok(armed(call(1))));
+    assert_eq!(r.submit('a'), Ok(call(1)));
     assert_eq!(come(&mut r, 1).0, item('a'));
     assert_eq!(come(&mut r, 1), (None, ring()));
     assert_eq!(r.submit('b'), Ok(quiet()), "nobody else is called");
@@ -206,7 +193,7 @@ fn a_tired_worker_is_relieved_by_another() {
     assert_eq!(come(&mut r, 1).0, item('b'));
     assert_eq!(r.step(1, Some(20), true), (None, call(0)), "the role waits");
     assert_eq!(come(&mut r, 0).0, poll());
-    assert_eq!(r.guard().0, Guard::Tick);
+    wake_guard(&mut r);
     assert_eq!(r.guard().0, Guard::Rest);
 }
 
@@ -224,7 +211,7 @@ fn a_tired_worker_goes_on_without_relief_or_with_an_interrupt() {
 #[test]
 fn a_tired_worker_calls_nobody_for_nothing_and_goes_on_after_a_close() {
     let mut r = at_rest(3);
-    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.submit('a'), Ok(call(2)));
     assert_eq!(come(&mut r, 2).0, item('a'));
     assert_eq!(r.step(2, Some(20), true), (None, quiet()));
 
@@ -237,77 +224,14 @@ fn a_tired_worker_calls_nobody_for_nothing_and_goes_on_after_a_close() {
 }
 
 #[test]
-fn the_guard_calls_a_worker_when_nobody_comes_by() {
-    let mut r = at_rest(3);
-    assert_eq!(polled(&mut r, 0, "ab"), (item('a'), armed(quiet())));
-    assert_eq!(r.guard(), (Guard::Tick, call(2)));
-    assert_eq!(come(&mut r, 2).0, item('b'));
-    assert_eq!(r.guard(), (Guard::Tick, call(1)), "for the role");
-    assert_eq!(r.guard(), (Guard::Tick, quiet()), "it is on the way");
-    assert_eq!(come(&mut r, 1).0, poll());
-    assert_eq!(r.guard(), (Guard::Rest, quiet()));
-}
-
-#[test]
-fn the_guard_looks_once_more_after_a_service_that_outlasted_its_rest() {
-    let mut r = at_rest(2);
-    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
-    assert_eq!(r.guard(), (Guard::Tick, call(1)));
-    assert_eq!(come(&mut r, 1).0, poll());
-    assert_eq!(r.guard(), (Guard::Rest, quiet()));
-    assert_eq!(come(&mut r, 0), (None, armed(quiet())));
-    assert_eq!(r.guard(), (Guard::Tick, quiet()));
-    assert_eq!(r.guard(), (Guard::Rest, quiet()));
-}
-
-#[test]
-fn the_guard_polls_when_all_are_busy_and_gives_the_role_to_who_idles() {
-    let mut r = at_rest(1);
-    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
-    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
-    assert_eq!(r.free(), 0);
-    assert_eq!(r.guard_polled(ROLE, &mut vec!['b']), quiet());
-    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
-    assert_eq!(r.submit('c'), Ok(quiet()));
-    assert_eq!(come(&mut r, 0).0, item('b'));
-    assert_eq!(come(&mut r, 0).0, item('c'));
-    assert_eq!(
-        come(&mut r, 0),
-        (None, ring()),
-        "idle: the guard is to come back"
-    );
-    assert_eq!(r.guard_polled(ROLE, &mut vec![]), call(0));
-    assert_eq!(r.guard(), (Guard::Tick, quiet()), "three were served");
-    assert_eq!(
-        r.guard(),
-        (Guard::Tick, quiet()),
-        "it leaves the role to who is on the way"
-    );
-    assert_eq!(come(&mut r, 0).0, poll());
-}
-
-#[test]
-fn the_guard_polls_also_when_workers_find_items_all_the_time() {
-    let mut r = at_rest(1);
-    assert_eq!(polled(&mut r, 0, "abcd").0, item('a'));
-    assert_eq!(
-        r.guard(),
-        (Guard::Poll(ROLE), quiet()),
-        "one tick, nobody came by"
-    );
-    assert_eq!(r.guard_polled(ROLE, &mut vec![]), quiet());
-    assert_eq!(come(&mut r, 0).0, item('b'));
-    assert_eq!(
-        r.guard(),
-        (Guard::Tick, quiet()),
-        "somebody did, and it was polled"
-    );
-    assert_eq!(come(&mut r, 0).0, item('c'));
-    assert_eq!(
-        r.guard(),
-        (Guard::Poll(ROLE), quiet()),
-        "nobody polled for a tick"
-    );
+fn at_first_each_calls_the_next() {
+    let mut r = at_rest(5);
+    r.pace = Default::default();
+    let (next, wakes) = polled(&mut r, 0, "abcd");
+    assert_eq!((next, wakes.call), (item('a'), Some(4)));
+    assert_eq!(come(&mut r, 4), (item('b'), call(3)));
+    assert_eq!(come(&mut r, 3), (item('c'), call(2)));
+    assert_eq!(come(&mut r, 2), (item('d'), call(1)), "for the role");
 }
 
 #[test]
@@ -315,7 +239,7 @@ fn a_worker_that_leaves_is_not_at_work_any_more() {
     let mut r = at_rest(2);
     assert_eq!(polled(&mut r, 0, "a").0, item('a'));
     assert_eq!(r.leave(0, Some(20)), call(1), "it might have polled");
-    assert_eq!(r.active, 0);
+    assert_eq!(r.active, [0, 0]);
     assert_eq!(come(&mut r, 1).0, poll());
     assert_eq!(r.guard().0, Guard::Tick, "an item was served");
     assert_eq!(r.guard().0, Guard::Rest);
@@ -324,21 +248,25 @@ fn a_worker_that_leaves_is_not_at_work_any_more() {
 #[test]
 fn an_interrupted_called_worker_passes_the_call_on() {
     let mut r = at_rest(3);
-    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.submit('a'), Ok(call(2)));
     let (sleepers, wakes) = r.interrupt_all();
     assert_eq!((sleepers, wakes), (vec![1], ring()));
     assert_eq!(come(&mut r, 1).0, Some(Next::Interrupted));
     assert_eq!(come(&mut r, 1).0, item('a'));
     assert_eq!(r.submit('b'), Ok(quiet()), "two are on the way");
     assert_eq!(come(&mut r, 2), (Some(Next::Interrupted), quiet()));
-    assert_eq!(polled(&mut r, 0, ""), (Some(Next::Interrupted), quiet()));
+    assert_eq!(
+        polled(&mut r, 0, ""),
+        (Some(Next::Interrupted), armed(quiet())),
+        "nobody is, any more"
+    );
     assert_eq!(come(&mut r, 0).0, item('b'));
 }
 
 #[test]
 fn an_interrupted_called_worker_passes_the_call_on_to_the_poller() {
     let mut r = at_rest(2);
-    assert_eq!(r.submit('a'), Ok(armed(call(1))));
+    assert_eq!(r.submit('a'), Ok(call(1)));
     r.seats[1].interrupted = true;
     assert_eq!(come(&mut r, 1), (Some(Next::Interrupted), ring()));
     assert_eq!(polled(&mut r, 0, "").0, item('a'));
@@ -369,8 +297,8 @@ fn an_interrupt_for_one() {
 #[test]
 fn closing_hands_out_what_is_left() {
     let mut r = at_rest(3);
-    assert_eq!(r.submit('a'), Ok(armed(call(2))));
-    assert_eq!(r.close(), (vec![1], ring()));
+    assert_eq!(r.submit('a'), Ok(call(2)));
+    assert_eq!(r.close(), (vec![1], armed(ring())));
     assert_eq!(r.submit('c'), Err('c'));
     assert_eq!(polled(&mut r, 0, "b").0, item('a'));
     assert_eq!(come(&mut r, 1).0, item('b'));
@@ -381,22 +309,10 @@ fn closing_hands_out_what_is_left() {
 }
 
 #[test]
-fn closing_rings_for_a_guard_that_polls_and_wakes_one_that_rests() {
-    let mut r = at_rest(1);
-    assert_eq!(polled(&mut r, 0, "a").0, item('a'));
-    assert_eq!(r.guard(), (Guard::Poll(ROLE), quiet()));
-    assert_eq!(r.close(), (vec![], ring()));
-    assert_eq!(r.guard_polled(ROLE, &mut vec![]), quiet());
-    assert_eq!(r.guard(), (Guard::Closed, quiet()));
-
-    let mut r = at_rest(1);
-    assert_eq!(r.close(), (vec![], armed(ring())));
-}
-
-#[test]
 fn the_watch_is_answered_once_by_who_idles() {
     let mut r = at_rest(3);
     assert_eq!(polled(&mut r, 0, "ab").0, item('a'));
+    wake_guard(&mut r);
     assert_eq!(r.guard().1, call(2));
     assert_eq!(come(&mut r, 2).0, item('b'));
     assert_eq!(r.guard().1, call(1));
@@ -418,7 +334,7 @@ fn the_watch_is_answered_once_by_who_idles() {
 #[test]
 fn a_tired_worker_that_idles_answers_the_watch() {
     let mut r = at_rest(3);
-    assert_eq!(r.submit('a'), Ok(armed(call(2))));
+    assert_eq!(r.submit('a'), Ok(call(2)));
     assert_eq!(come(&mut r, 2).0, item('a'));
     assert_eq!(r.submit('b'), Ok(call(1)));
     r.watch(true);

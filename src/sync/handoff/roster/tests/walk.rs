@@ -1,13 +1,15 @@
 //! A random walk against the rules of the roster.
 
-use super::super::{Guard, Holder, Next, Place, Roster, Wakes};
+use super::super::{Holder, Next, Place, Roster, Wakes};
+use crate::sync::handoff::Guard;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Op {
     Submit,
     Come(usize, bool),
-    Find(usize),
+    /// So many events, after so many microseconds.
+    Find(usize, u64),
     Guard,
     InterruptOne,
     InterruptAll,
@@ -21,7 +23,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => Just(Op::Submit),
         20 => (0..WORKERS, any::<bool>()).prop_map(|(w, tired)| Op::Come(w, tired)),
-        12 => (0..7_usize).prop_map(Op::Find),
+        12 => (0..7_usize, prop_oneof![Just(20), Just(1_000_000)]).prop_map(|(n, us)| Op::Find(n, us)),
         8 => Just(Op::Guard),
         3 => Just(Op::InterruptOne),
         2 => Just(Op::InterruptAll),
@@ -40,6 +42,7 @@ struct Outside {
     guard_token: bool,
     submitted: u32,
     served: u32,
+    now_us: u64,
 }
 
 impl Outside {
@@ -69,9 +72,26 @@ impl Outside {
         }
     }
 
-    fn find(&mut self, n: usize) -> Vec<u32> {
+    fn find(&mut self, n: usize, after_us: u64) -> Vec<u32> {
+        self.now_us += after_us;
         self.submitted += n as u32;
         (self.submitted - n as u32..self.submitted).collect()
+    }
+}
+
+/// Whoever polls comes back.
+fn find(roster: &mut Roster<u32, ()>, out: &mut Outside, n: usize, after_us: u64) {
+    let holder = roster.holder;
+    if holder == Holder::Nobody {
+        return;
+    }
+    let mut found = out.find(n, after_us);
+    if let Holder::Worker(worker) = holder {
+        let step = roster.polled(worker, (), &mut found, out.now_us);
+        out.take(worker, step);
+    } else {
+        let wakes = roster.guard_polled((), &mut found, out.now_us);
+        out.wake(None, &wakes);
     }
 }
 
@@ -85,19 +105,8 @@ fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
             }
         }
         // Whoever polls comes back with so many events; with none only if it was rung for.
-        Op::Find(n) => match roster.holder {
-            Holder::Worker(worker) if n > 0 || out.rung => {
-                let mut found = out.find(n);
-                let step = roster.polled(worker, (), &mut found);
-                out.take(worker, step);
-            }
-            Holder::Guard if n > 0 || out.rung => {
-                let mut found = out.find(n);
-                let wakes = roster.guard_polled((), &mut found);
-                out.wake(None, &wakes);
-            }
-            _ => {}
-        },
+        Op::Find(n, after_us) if n > 0 || out.rung => find(roster, out, n, after_us),
+        Op::Find(..) => {}
         Op::Guard => {
             let polls = roster.holder == Holder::Guard;
             if polls || (out.guard_rests && !out.guard_token) {
@@ -144,12 +153,10 @@ fn act(roster: &mut Roster<u32, ()>, out: &mut Outside, op: Op) {
 fn check(roster: &Roster<u32, ()>, out: &Outside) {
     assert_eq!(roster.fault(), None);
     let count = |place| roster.seats.iter().filter(|s| s.place == place).count();
+    let since = |ticks| count(Place::Serving(roster.tick.wrapping_sub(ticks)));
     assert_eq!(
         (roster.called, roster.active),
-        (
-            count(Place::Called),
-            count(Place::Serving) + count(Place::Seen)
-        )
+        (count(Place::Called), [since(1), since(0)])
     );
     assert_eq!(
         usize::from(matches!(roster.holder, Holder::Worker(_))),
@@ -181,16 +188,21 @@ proptest! {
         }
         // What waits is found by guard and workers alone, with no further event.
         for turn in 0..100 {
-            for op in [Op::Guard, Op::Find(0), Op::Come(turn % WORKERS, false)] {
+            for op in [Op::Guard, Op::Find(0, 20), Op::Come(turn % WORKERS, false)] {
                 act(&mut roster, &mut out, op);
                 check(&roster, &out);
             }
         }
         prop_assert_eq!(out.served, out.submitted);
-        prop_assert!(roster.closed || matches!(roster.holder, Holder::Worker(_)));
+        let polled = match roster.holder {
+            Holder::Worker(_) => true,
+            Holder::Guard => roster.traffic.is_quiet(),
+            Holder::Nobody => false,
+        };
+        prop_assert!(roster.closed || polled);
         act(&mut roster, &mut out, Op::Close);
         for turn in 0..10 * WORKERS {
-            act(&mut roster, &mut out, Op::Find(0));
+            act(&mut roster, &mut out, Op::Find(0, 20));
             act(&mut roster, &mut out, Op::Come(turn % WORKERS, false));
         }
         prop_assert_eq!(out.asleep, [false; WORKERS]);
