@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 pub(super) struct Acceptor {
     /// Connections until MaxConnectionsPerChild; `None`: no limit.
     remaining: Option<u32>,
-    failures: Failures,
+    pub(super) failures: Failures,
     /// A failure holds accepting up.
     held_up: bool,
     saturation: Saturation,
@@ -90,6 +90,7 @@ impl Acceptor {
                     if !self.accept_one(child, index, found, now_us) {
                         return;
                     }
+                    self.newcomers.accepted();
                 }
                 why if turn == 0 && found.is_empty() => {
                     return self.block(child, why, found, now_us)
@@ -120,6 +121,8 @@ impl Acceptor {
             return false;
         }
         let Some((client, pool)) = self.failures.accept(child, index, now_us) else {
+            // If it has stopped for that: when the pause is over somebody has to look who waits.
+            self.held_up |= !child.accepting.load(Ordering::Acquire);
             return false;
         };
         if let Some(n) = &mut self.remaining {

@@ -167,6 +167,12 @@ impl Failures {
         self.shortage.rests(child.ledger.connections()) || self.all_are_left_out()
     }
 
+    /// Whether a socket is left out for now.
+    pub(super) fn is_left_out(&self, index: usize) -> bool {
+        let place = self.sockets.get(index);
+        place.is_some_and(|p| p.trouble.until_us().is_some())
+    }
+
     /// When the first pause is over.
     pub(super) fn next_deadline_us(&self) -> Option<u64> {
         let left_out = self.sockets.iter().map(|p| p.trouble.until_us());

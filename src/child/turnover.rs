@@ -51,6 +51,8 @@ impl Answers {
 /// Who waits while the child is full, as whoever polls sees it.
 pub(super) struct Newcomers {
     backlogs: Backlogs,
+    /// The socket that is first to be accepted from.
+    next_socket: usize,
     turnover: Turnover,
     looked_us: u64,
     /// How many waited then.
@@ -73,6 +75,7 @@ impl Newcomers {
     pub(super) fn new(child: &Child) -> Newcomers {
         Newcomers {
             backlogs: Backlogs::of(child.listeners),
+            next_socket: 0,
             turnover: Turnover::default(),
             looked_us: 0,
             waiting: 0,
@@ -88,15 +91,22 @@ impl Newcomers {
         self.come(now_us);
     }
 
-    /// Somebody has come.
+    /// Somebody was accepted by the rule.
+    pub(super) fn accepted(&mut self) {
+        self.turnover.accepted();
+    }
+
+    /// Somebody may have come.
     pub(super) fn come(&mut self, now_us: u64) {
         self.look_at_us = Some(now_us);
+        self.calm = false;
     }
 
     /// The child accepts by the rule, or not at all.
     pub(super) fn forget(&mut self, child: &Child) {
         child.answers.set(&Step::default(), 0);
         self.look_at_us = None;
+        self.waiting = 0;
     }
 
     /// When whoever polls has to look here.
@@ -145,9 +155,10 @@ impl Acceptor {
         if !self.newcomers.is_due(now_us) {
             return;
         }
+        let failures = &self.failures;
         let newcomers = &mut self.newcomers;
         newcomers.looked_us = now_us;
-        let waiting = newcomers.backlogs.look();
+        let waiting = newcomers.backlogs.look(|index| failures.is_left_out(index));
         newcomers.waiting = waiting;
         let others = match waiting {
             0 => Others::default(),
@@ -196,11 +207,21 @@ impl Acceptor {
         if most == 0 {
             return;
         }
+        // One from each socket in turn, or the clients of one would shut out those of another.
         let mut left = most;
-        for index in self.newcomers.backlogs.with_clients() {
-            while left > 0 && self.accept_one(child, index, found, now_us) {
-                left -= 1;
-            }
+        let mut sockets = self.newcomers.backlogs.with_clients();
+        let next = self.newcomers.next_socket;
+        let first = sockets.iter().position(|&index| index >= next).unwrap_or(0);
+        sockets.rotate_left(first);
+        while left > 0 && !sockets.is_empty() {
+            sockets.retain(|&index| {
+                let accepts = left > 0 && self.accept_one(child, index, found, now_us);
+                if accepts {
+                    left -= 1;
+                    self.newcomers.next_socket = index + 1;
+                }
+                accepts
+            });
         }
     }
 }

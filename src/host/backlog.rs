@@ -5,32 +5,51 @@ use crate::sys;
 use std::ffi::c_int;
 
 /// The listening sockets of a child, to be asked about.
-pub struct Backlogs(Vec<libc::pollfd>);
+pub struct Backlogs {
+    descriptors: Vec<c_int>,
+    entries: Vec<libc::pollfd>,
+}
 
 impl Backlogs {
     /// Those of a bucket.
     pub fn of(bucket: Bucket) -> Backlogs {
-        let entry = |socket| {
+        let descriptor = |socket| {
             let mut fd = -1;
             // SAFETY: the socket is open, the result has a place. On failure poll(2) passes over the -1.
             unsafe { sys::apr_os_sock_get(&mut fd, socket) };
-            libc::pollfd {
-                fd,
-                events: libc::POLLIN,
-                revents: 0,
-            }
+            fd
         };
-        Backlogs(bucket.sockets().map(|l| entry(l.socket())).collect())
+        Backlogs::new(bucket.sockets().map(|l| descriptor(l.socket())).collect())
     }
 
-    /// How many clients wait to be accepted. Where the system doesn't tell, each socket with any counts as one.
-    pub fn look(&mut self) -> u32 {
+    fn new(descriptors: Vec<c_int>) -> Backlogs {
+        Backlogs {
+            descriptors,
+            entries: Vec::new(),
+        }
+    }
+
+    /// How many clients wait to be accepted, at sockets that aren't left out. Where the system doesn't tell, each socket with
+    /// any counts as one.
+    pub fn look(&mut self, is_left_out: impl Fn(usize) -> bool) -> u32 {
+        let entry = |(index, &fd): (usize, &c_int)| libc::pollfd {
+            fd: if is_left_out(index) { -1 } else { fd },
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        self.entries.clear();
+        self.entries
+            .extend(self.descriptors.iter().enumerate().map(entry));
+        let len = self.entries.len() as libc::nfds_t;
         // SAFETY: as many valid entries as given; returns at once.
-        let ready = unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, 0) };
+        let ready = unsafe { libc::poll(self.entries.as_mut_ptr(), len, 0) };
         if ready <= 0 {
             return 0;
         }
-        let waiting = self.0.iter().filter(|e| e.revents & libc::POLLIN != 0);
+        let waiting = self
+            .entries
+            .iter()
+            .filter(|e| e.revents & libc::POLLIN != 0);
         waiting.map(|e| queued(e.fd).unwrap_or(1).max(1)).sum()
     }
 
@@ -39,7 +58,7 @@ impl Backlogs {
         let waits = |(index, entry): (usize, &libc::pollfd)| {
             (entry.revents & libc::POLLIN != 0).then_some(index)
         };
-        self.0.iter().enumerate().filter_map(waits).collect()
+        self.entries.iter().enumerate().filter_map(waits).collect()
     }
 }
 
@@ -75,19 +94,14 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     fn backlogs(listeners: &[&TcpListener]) -> Backlogs {
-        let entry = |l: &&TcpListener| libc::pollfd {
-            fd: l.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        Backlogs(listeners.iter().map(entry).collect())
+        Backlogs::new(listeners.iter().map(|l| l.as_raw_fd()).collect())
     }
 
     #[test]
     fn clients_are_counted_and_left_where_they_are() {
         let [one, two] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
         let mut backlogs = backlogs(&[&one, &two]);
-        assert_eq!(backlogs.look(), 0);
+        assert_eq!(backlogs.look(|_| false), 0);
         assert!(backlogs.with_clients().is_empty());
         let connect = |to: &TcpListener| {
             TcpStream::connect(to.local_addr().expect("its address")).expect("a connection")
@@ -95,12 +109,14 @@ mod tests {
         let _clients = [connect(&two), connect(&two), connect(&two)];
         let expected = if cfg!(target_os = "linux") { 3 } else { 1 };
         for _ in 0..2 {
-            assert_eq!(backlogs.look(), expected);
+            assert_eq!(backlogs.look(|_| false), expected);
             assert_eq!(backlogs.with_clients(), [1]);
         }
         let _server = two.accept().expect("one of them");
         let _client = connect(&one);
-        assert_eq!(backlogs.look(), expected.max(2));
+        assert_eq!(backlogs.look(|_| false), expected.max(2));
         assert_eq!(backlogs.with_clients(), [0, 1]);
+        assert_eq!(backlogs.look(|index| index == 1), 1);
+        assert_eq!(backlogs.with_clients(), [0]);
     }
 }

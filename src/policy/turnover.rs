@@ -13,7 +13,8 @@
 //!
 //! In each case there are as many as newcomers wait, and workers are there for: idle ones, or, where requests wait for
 //! workers, as many as came free lately. An answer announces the close (`Connection: close`), so the client loses no
-//! request. It may come back as a newcomer. Newcomers that come within [`LATELY_MS`] don't have to be patient again.
+//! request. It may come back as a newcomer. Within [`LATELY_MS`] newcomers get a free place at once; for a close they are half as
+//! patient, so no more change places than wait in 50 ms.
 //!
 //! Full children share the newcomers; where there are fewer of these, children take turns, a second each, so that not all of them
 //! close a connection for one newcomer.
@@ -90,7 +91,7 @@ pub struct Step {
 pub struct Turnover {
     places: u32,
     waiting: Option<Waiting>,
-    /// Newcomers that come before this have been patient already.
+    /// Newcomers that come before this get a free place at once.
     lately_until_ms: u64,
     came_free: CameFree,
 }
@@ -109,11 +110,14 @@ impl CameFree {
     fn lately(&mut self, now_ms: u64, served: usize) -> u32 {
         let now = served.wrapping_sub(self.served);
         let lately = now.max(self.before);
-        if now_ms.saturating_sub(self.since_ms) >= SPAN_MS {
+        let span_ms = now_ms.saturating_sub(self.since_ms);
+        if span_ms >= SPAN_MS {
+            // Of a long time without a look nothing is known.
+            let known = span_ms < 2 * SPAN_MS;
             *self = CameFree {
                 since_ms: now_ms,
                 served,
-                before: now,
+                before: if known { now } else { 0 },
             };
         }
         u32::try_from(lately).unwrap_or(u32::MAX)
@@ -129,10 +133,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// So many have come, and been patient already if others were `lately`.
+    /// So many have come; where others were `lately`, they need be half as patient.
     fn begin(now_ms: u64, left: u32, lately: bool) -> Waiting {
         let since_ms = match lately {
-            true => now_ms.saturating_sub(PATIENCE_MS),
+            true => now_ms.saturating_sub(PATIENCE_MS / 2),
             false => now_ms,
         };
         Waiting { since_ms, left }
@@ -143,7 +147,13 @@ impl Turnover {
     /// The child has stopped accepting, with so many open connections.
     pub fn full(&mut self, open: u32) {
         self.places = open;
-        self.waiting = None;
+    }
+
+    /// One of those who waited was accepted by the rule.
+    pub fn accepted(&mut self) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.left = waiting.left.saturating_sub(1);
+        }
     }
 
     /// The child looks who waits.
@@ -162,11 +172,13 @@ impl Turnover {
             look_again_ms: Some(now_ms + LOOK_MS),
             ..Step::default()
         };
-        let waited_ms = now_ms.saturating_sub(waiting.since_ms);
-        let Some(over_ms) = waited_ms.checked_sub(patience_ms) else {
+        let waited_ms = |w: Waiting| now_ms.saturating_sub(w.since_ms);
+        let patient = waited_ms(waiting) >= patience_ms;
+        if patient {
+            self.lately_until_ms = now_ms + LATELY_MS;
+        } else if !lately || look.other_accepts {
             return step;
-        };
-        self.lately_until_ms = now_ms + LATELY_MS;
+        }
         let workers = match (look.idle_workers, look.queued) {
             (0, 0) => 0,
             (0, _) => came_free,
@@ -177,20 +189,22 @@ impl Turnover {
         let places = u64::from(self.places).max(look.limit);
         let free = u32::try_from(places.saturating_sub(u64::from(look.open))).unwrap_or(u32::MAX);
         step.accept = free.min(workers).min(look.waiting);
-        self.places = self.places.max(look.open.saturating_add(step.accept));
+        // As far as the rule allows: a connection that goes on after all makes no place.
+        let grown = u64::from(look.open.saturating_add(step.accept)).min(look.limit);
+        self.places = self.places.max(u32::try_from(grown).unwrap_or(u32::MAX));
         waiting.left = waiting.left.saturating_sub(step.accept);
         if waiting.left == 0 {
             waiting = Waiting::begin(now_ms, look.waiting - step.accept, true);
         }
         self.waiting = Some(waiting);
-        let left = look.waiting - step.accept;
-        // This child's share of them.
+        // This child's share of those who have been patient. Who has come since is not among them: else each client that makes
+        // room and comes back would make another one do so at once.
         let short = workers
-            .min(left.div_ceil(look.children.max(1)))
+            .min(waiting.left.div_ceil(look.children.max(1)))
             .saturating_sub(free - step.accept);
-        let turn_ms =
-            (u64::from(look.turn.saturating_sub(left.max(1) - 1)) * TURN_MS).min(LAST_TURN_MS);
-        let Some(over_ms) = over_ms.checked_sub(turn_ms) else {
+        let turn = look.turn.saturating_sub(waiting.left.max(1) - 1);
+        let turn_ms = (u64::from(turn) * TURN_MS).min(LAST_TURN_MS);
+        let Some(over_ms) = waited_ms(waiting).checked_sub(patience_ms + turn_ms) else {
             return step;
         };
         step.close_answered = short;

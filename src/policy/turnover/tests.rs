@@ -203,23 +203,30 @@ fn full_children_share_many_newcomers_at_once() {
 }
 
 #[test]
-fn who_comes_soon_after_others_have_waited_need_not_be_patient() {
+fn who_comes_soon_after_others_gets_a_free_place_at_once_but_nobody_is_closed_at_once() {
     let mut turnover = full();
-    let mut closed = |now_ms, waiting| {
-        let step = turnover.look(&Look {
+    let mut step = |now_ms, waiting, open| {
+        let look = Look {
             now_ms,
             waiting,
+            open,
             ..FULL
-        });
-        step.close_answered
+        };
+        let step = turnover.look(&look);
+        (step.accept, step.close_answered)
     };
-    assert_eq!(closed(0, 1), 0);
-    assert_eq!(closed(100, 1), 1);
-    assert_eq!(closed(120, 0), 0);
-    assert_eq!(closed(1_099, 1), 1, "lately");
-    assert_eq!(closed(1_120, 0), 0);
-    assert_eq!(closed(2_099, 1), 0, "a calm second: patience again");
-    assert_eq!(closed(2_199, 1), 1);
+    assert_eq!(step(0, 1, 24), (0, 0));
+    assert_eq!(step(100, 1, 24), (0, 1));
+    assert_eq!(step(110, 1, 23), (1, 0));
+    // The client that made room comes back.
+    assert_eq!(step(120, 1, 24), (0, 0));
+    assert_eq!(step(169, 1, 24), (0, 0));
+    assert_eq!(step(170, 1, 24), (0, 1));
+    assert_eq!(step(180, 0, 24), (0, 0));
+    assert_eq!(step(1_000, 1, 23), (1, 0), "lately");
+    assert_eq!(step(1_010, 0, 24), (0, 0));
+    assert_eq!(step(2_500, 1, 23), (0, 0), "a calm second: patience again");
+    assert_eq!(step(2_600, 1, 23), (1, 0));
 }
 
 #[test]
