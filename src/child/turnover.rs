@@ -29,9 +29,9 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    fn set(&self, step: &Step, announced: u32) {
+    fn set(&self, step: &Step, room_is_made: u32) {
         self.any.store(step.any, Relaxed);
-        let more = step.close_answered.saturating_sub(announced);
+        let more = step.close_answered.saturating_sub(room_is_made);
         self.to_close.store(more, Relaxed);
     }
 
@@ -126,8 +126,8 @@ impl Newcomers {
     }
 
     fn log(&mut self, waiting: u32, step: &Step, now_us: u64) {
-        let room_is_made = step.close_answered + step.close_idle > 0;
-        if self.log.observe(room_is_made, now_us / MS, LOG_GAP_MS) {
+        let make_room = step.close_answered + step.close_idle > 0;
+        if self.log.observe(make_room, now_us / MS, LOG_GAP_MS) {
             log_server!(
                 Level::Debug,
                 Status::SUCCESS,
@@ -178,16 +178,14 @@ impl Acceptor {
         });
         newcomers.log(waiting, &step, now_us);
         newcomers.look_at_us = step.look_again_ms.map(|ms| ms * MS);
-        child
-            .answers
-            .set(&step, child.ledger.count(Also::Announced));
-        if step.close_idle > 0 {
-            let idle = child.parking.take_keep_alives(step.close_idle as usize);
-            if !idle.is_empty() {
-                newcomers.come(now_us); // there is room at once
-            }
-            child.close_soon(idle);
+        let idle = child.parking.take_keep_alives(step.close_idle as usize);
+        if !idle.is_empty() {
+            newcomers.come(now_us); // there is room at once
         }
+        // Who idled makes room already.
+        let room = child.ledger.count(Also::Announced) + idle.len() as u32;
+        child.answers.set(&step, room);
+        child.close_soon(idle);
         self.accept_waiting(child, step.accept, found, now_us);
         if waiting == 0 {
             self.nobody_waits(child, now_us);

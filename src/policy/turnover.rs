@@ -146,7 +146,12 @@ impl Waiting {
 impl Turnover {
     /// The child has stopped accepting, with so many open connections.
     pub fn full(&mut self, open: u32) {
-        self.places = open;
+        // While those who waited before are still there, the places that were made for them are theirs.
+        let made = self
+            .waiting
+            .filter(|w| w.left > 0)
+            .map_or(0, |_| self.places);
+        self.places = made.max(open);
     }
 
     /// One of those who waited was accepted by the rule.

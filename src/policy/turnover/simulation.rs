@@ -361,6 +361,7 @@ impl Simulation {
             self.clients[client].served = 0;
             closed += 1;
         }
+        c.close_answered = c.close_answered.saturating_sub(closed);
         self.outcome.closed += u64::from(closed);
         self.outcome.closed_idle += u64::from(closed);
         let again_us = step.look_again_ms.map(|ms| ms * MS);
