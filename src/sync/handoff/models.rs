@@ -236,6 +236,8 @@ impl Scene {
 
     /// Guards until closed.
     fn guard(&self) {
+        // The token that it has been left when the role was opened: a lost one later is to show.
+        self.h.guard_rest();
         let mut found = Vec::new();
         loop {
             match self.h.guard() {
