@@ -1,8 +1,8 @@
 //! Accepting connections: when, and how many at a time.
 //!
-//! The admission rule (AsyncRequestWorkerFactor) is asked before each accept,
-//! so a connection that is accepted has an idle worker, as far as one can
-//! know: nothing is reserved that could be lost again.
+//! The admission rule (AsyncRequestWorkerFactor) is asked before each accept, so a connection that is accepted has an idle
+//! worker, as far as one can know: nothing is reserved that could be lost again. A child that is full by this rule lets newcomers
+//! take others' places (`turnover`).
 
 use super::accept_failure::Failures;
 use super::turnover::Newcomers;
@@ -24,7 +24,7 @@ pub(super) struct Acceptor {
     pub(super) failures: Failures,
     /// A failure holds accepting up.
     held_up: bool,
-    saturation: Saturation,
+    pub(super) saturation: Saturation,
     pub(super) newcomers: Newcomers,
 }
 
@@ -195,17 +195,6 @@ impl Acceptor {
         let most = child.threads().min(self.newcomers.waiting());
         self.saturation
             .keepalives_to_shed(|| child.parking.keep_alives(), most)
-    }
-
-    /// The child is full, and nobody waits.
-    pub(super) fn note_nobody_waits(&mut self) {
-        self.saturation.nobody_waits();
-    }
-
-    /// The pollset is to tell when somebody comes.
-    pub(super) fn tell_of_newcomers(&mut self, child: &Child, now_us: u64) {
-        // A socket that can't be watched is tried again after its pause.
-        let _ = self.failures.listen(child, now_us);
     }
 
     fn resume(&mut self, child: &Child, load: &Load, now_us: u64) {

@@ -133,7 +133,7 @@ impl Failures {
         let Some(place) = self.sockets.get_mut(index) else {
             return;
         };
-        if place.trouble.until_us().is_some() {
+        if place.is_left_out() {
             return;
         }
         if let Err(status) = child.parking.pollset().listen(index) {
@@ -169,8 +169,7 @@ impl Failures {
 
     /// Whether a socket is left out for now.
     pub(super) fn is_left_out(&self, index: usize) -> bool {
-        let place = self.sockets.get(index);
-        place.is_some_and(|p| p.trouble.until_us().is_some())
+        self.sockets.get(index).is_some_and(Place::is_left_out)
     }
 
     /// When the first pause is over.
@@ -180,7 +179,7 @@ impl Failures {
     }
 
     fn all_are_left_out(&self) -> bool {
-        self.sockets.iter().all(|p| p.trouble.until_us().is_some())
+        self.sockets.iter().all(Place::is_left_out)
     }
 
     fn rest_if_all_are_left_out(&self, child: &Child) {
@@ -238,6 +237,10 @@ impl Failures {
 }
 
 impl Place {
+    fn is_left_out(&self) -> bool {
+        self.trouble.until_us().is_some()
+    }
+
     fn works(&mut self, now_us: u64) {
         self.trouble.works();
         self.worked = true;

@@ -194,9 +194,12 @@ impl Acceptor {
     }
 
     fn nobody_waits(&mut self, child: &Child, now_us: u64) {
-        self.note_nobody_waits();
+        self.saturation.nobody_waits();
         match self.newcomers.calm {
-            true => self.tell_of_newcomers(child, now_us),
+            true => {
+                // The pollset is to tell when somebody comes. A socket that can't be watched is tried again after its pause.
+                let _ = self.failures.listen(child, now_us);
+            }
             false => self.newcomers.look_at_us = Some(now_us + CALM_US),
         }
     }

@@ -40,7 +40,7 @@ pub fn close_all() {
 #[derive(Clone, Copy)]
 pub struct Bucket(*mut sys::ap_listen_rec);
 
-// SAFETY: a name; the listener thread alone accepts, the list doesn't change after start.
+// SAFETY: a name; one thread at a time accepts, the one that polls, and the list doesn't change after start.
 unsafe impl Send for Bucket {}
 // SAFETY: as above.
 unsafe impl Sync for Bucket {}
@@ -106,7 +106,7 @@ impl Listening {
     /// Lets `accept` fail rather than wait. Its function is httpd's `ap_unixd_accept` but for the log: that one writes a line for
     /// each failure, and doesn't tell which it was.
     pub fn prepare(self) {
-        // SAFETY: the socket is open; one thread prepares it before the listener starts.
+        // SAFETY: the socket is open; the listener thread prepares it before anybody may poll.
         unsafe {
             sys::apr_socket_opt_set((*self.0).sd, sys::APR_SO_NONBLOCK as i32, 1);
             (*self.0).accept_func = Some(accept);

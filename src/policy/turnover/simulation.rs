@@ -411,7 +411,7 @@ fn broken(course: Course) -> Option<String> {
         ));
     }
     // One for each that waits, in each child whose turn comes before it is served; and those for whom nobody has come yet.
-    let needed = outcome.needed_room * 5 / 4 + 40 + u64::from(course.threads);
+    let needed = outcome.needed_room + 40 + u64::from(course.threads);
     if outcome.closed > needed * course.children as u64 {
         return Some(format!("closed without need: {outcome:?}"));
     }
