@@ -12,8 +12,10 @@ use crate::host::clock::MS;
 use crate::host::log::{log_server, Level};
 use crate::host::server;
 use crate::host::status::Status;
-use crate::policy::admission::{accept_change, admit, AcceptChange, Load, Verdict};
-use crate::policy::saturation::{Look, Saturation};
+use crate::policy::admission::{
+    accept_change, admit, idle_workers_would_help, AcceptChange, Load, Verdict,
+};
+use crate::policy::saturation::{Look, Saturation, SHED_IDLE_MS};
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
 
@@ -58,8 +60,8 @@ impl Acceptor {
         if child.accepting.load(Ordering::Acquire) {
             return failures;
         }
-        let look = self.saturation.next_look_ms() * MS;
-        [failures, self.newcomers.look_at_us(), Some(look)]
+        let look = self.saturation.next_look_ms().map(|ms| ms * MS);
+        [failures, self.newcomers.look_at_us(), look]
             .into_iter()
             .flatten()
             .min()
@@ -166,8 +168,12 @@ impl Acceptor {
         } else if a_pause_is_over {
             self.newcomers.come(now_us);
         }
-        // The watch first: a worker that idles after this look rings for whoever polls.
-        child.handoff.set_idle_watch(true);
+        // The watch first: a worker that idles after this look rings for whoever polls. Not where that changes nothing.
+        child.awaits_idle.store(false, Ordering::SeqCst);
+        let awaits_idle =
+            self.newcomers.waiting() > 0 || idle_workers_would_help(&child.load(found.len()));
+        child.awaits_idle.store(awaits_idle, Ordering::SeqCst);
+        child.handoff.set_idle_watch(awaits_idle);
         let load = self.look(child, found.len(), now_us);
         match accept_change(&load) {
             AcceptChange::Resume => self.resume(child, &load, now_us),
@@ -190,11 +196,24 @@ impl Acceptor {
         load
     }
 
-    /// How many idle keep-alive connections to close for others' sake, as of the last look.
-    pub(super) fn keepalives_to_shed(&mut self, child: &Child) -> u32 {
+    /// Closes idle keep-alive connections for others' sake, if the last look says so.
+    pub(super) fn shed_keep_alives(&mut self, child: &Child, now_us: u64) {
+        if !self.saturation.sheds() {
+            return;
+        }
         let most = child.threads().min(self.newcomers.waiting());
-        self.saturation
-            .keepalives_to_shed(|| child.parking.keep_alives(), most)
+        let until_us = now_us.saturating_sub(SHED_IDLE_MS * MS);
+        let oldest = child.parking.take_keep_alives(most as usize, until_us);
+        if oldest.is_empty() {
+            return;
+        }
+        log_server!(
+            Level::Trace1,
+            Status::SUCCESS,
+            "All workers are busy, will shutdown {} keep-alive connections",
+            oldest.len()
+        );
+        child.close_soon(oldest);
     }
 
     fn resume(&mut self, child: &Child, load: &Load, now_us: u64) {

@@ -102,16 +102,7 @@ impl Duty {
         match child.stage() {
             Stage::Running => {
                 self.acceptor.reconsider(child, found, now_us);
-                let shed = self.acceptor.keepalives_to_shed(child);
-                if shed > 0 {
-                    log_server!(
-                        Level::Trace1,
-                        Status::SUCCESS,
-                        "All workers are busy, will shutdown {shed} keep-alive connections"
-                    );
-                    let oldest = child.parking.take_keep_alives(shed as usize);
-                    child.close_soon(oldest);
-                }
+                self.acceptor.shed_keep_alives(child, now_us);
             }
             Stage::Finishing | Stage::Ending => self.drop_idle(now_us),
         }
@@ -124,7 +115,7 @@ impl Duty {
         if now_us < until {
             return;
         }
-        let idle = self.child.parking.take_keep_alives(usize::MAX);
+        let idle = self.child.parking.take_keep_alives(usize::MAX, u64::MAX);
         self.child.close_soon(idle);
     }
 

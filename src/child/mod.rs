@@ -89,6 +89,8 @@ pub struct Child {
     /// request, microseconds; 0: not finishing.
     drain_until_us: AtomicU64,
     accepting: AtomicBool,
+    /// While it doesn't accept: whoever polls looks again when a worker idles.
+    awaits_idle: AtomicBool,
     answers: turnover::Answers,
     handoff: Handoff<Work, Box<duty::Duty>, duty::PollsetBell>,
     parking: Parking,
@@ -195,10 +197,16 @@ impl Child {
         self.entry.publish(&counts);
     }
 
-    /// The poller is asked to look at admission again.
+    /// A connection has gone: the poller is asked to look at admission again, or to wait for a worker that idles.
     fn reconsider_accepting(&self) {
-        if !self.accepting.load(Ordering::Acquire)
-            && admission::accept_change(&self.load(0)) == admission::AcceptChange::Resume
+        if self.accepting.load(Ordering::Acquire) {
+            return;
+        }
+        let load = self.load(0);
+        // The count of connections has been changed before this is read; who sets it reads that count afterwards.
+        let must_await_idle = !self.awaits_idle.load(Ordering::SeqCst);
+        if admission::accept_change(&load) == admission::AcceptChange::Resume
+            || must_await_idle && admission::idle_workers_would_help(&load)
         {
             self.parking.wake();
         }

@@ -156,6 +156,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         accept_closed: AtomicBool::new(false),
         drain_until_us: AtomicU64::new(0),
         accepting: AtomicBool::new(false),
+        awaits_idle: AtomicBool::new(false),
         answers: turnover::Answers::default(),
         handoff: Handoff::new(threads as usize, PollsetBell(pollset.clone())),
         parking: Parking::new(pollset),

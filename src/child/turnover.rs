@@ -15,8 +15,10 @@ use crate::host::status::Status;
 use crate::policy::admission::{connection_limit, Load};
 use crate::policy::maintenance::bucket_of;
 use crate::policy::onset::Onset;
-use crate::policy::turnover::{makes_room, turn, typically_served, Look, Step, Turnover};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use crate::policy::turnover::{
+    makes_room, turn, typically_served, Look, Step, Turnover, IDLES_AFTER_MS,
+};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// What workers have to know of it: whether the answer that they begin closes its connection.
 ///
@@ -24,27 +26,34 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 #[derive(Default)]
 pub(super) struct Answers {
     to_close: AtomicU32,
+    announcements: AtomicUsize,
     any: AtomicBool,
     typically_served: AtomicU32,
 }
 
 impl Answers {
-    fn set(&self, step: &Step, room_is_made: u32) {
+    fn set(&self, step: &Step) {
         self.any.store(step.any, Relaxed);
-        let more = step.close_answered.saturating_sub(room_is_made);
-        self.to_close.store(more, Relaxed);
+        self.to_close.store(step.close_answered, Relaxed);
     }
 
-    /// An answer begins to a client that has had so many before: whether it is the last.
-    fn is_last(&self, served: u32) -> bool {
+    /// An answer begins to a client that has had so many before: whether it may be the last.
+    fn may_be_last(&self, served: u32) -> bool {
         let typical = self.typically_served.load(Relaxed);
         let next = typically_served(typical, served);
         self.typically_served.store(next, Relaxed);
-        makes_room(served, typical, self.any.load(Relaxed))
-            && self
-                .to_close
-                .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
-                .is_ok()
+        self.to_close.load(Relaxed) > 0 && makes_room(served, typical, self.any.load(Relaxed))
+    }
+
+    /// It is, unless others have been enough.
+    fn announce(&self) -> bool {
+        let one_less = |n: u32| n.checked_sub(1);
+        let is_last = self
+            .to_close
+            .fetch_update(Relaxed, Relaxed, one_less)
+            .is_ok();
+        self.announcements.fetch_add(usize::from(is_last), Relaxed);
+        is_last
     }
 }
 
@@ -104,7 +113,7 @@ impl Newcomers {
 
     /// The child accepts by the rule, or not at all.
     pub(super) fn forget(&mut self, child: &Child) {
-        child.answers.set(&Step::default(), 0);
+        child.answers.set(&Step::default());
         self.look_at_us = None;
         self.waiting = 0;
     }
@@ -164,7 +173,7 @@ impl Acceptor {
             0 => Others::default(),
             _ => child.others(now_us / MS),
         };
-        let step = newcomers.turnover.look(&Look {
+        let mut step = newcomers.turnover.look(&Look {
             now_ms: now_us / MS,
             waiting,
             open: open(child),
@@ -172,19 +181,24 @@ impl Acceptor {
             idle_workers: load.idle_workers,
             queued: child.handoff.queued() + found.len(),
             served: child.handoff.served(),
+            announced: child.ledger.count(Also::Announced),
+            announcements: child.answers.announcements.load(Relaxed),
             other_accepts: others.accepts,
             turn: others.turn,
             children: others.children,
         });
         newcomers.log(waiting, &step, now_us);
         newcomers.look_at_us = step.look_again_ms.map(|ms| ms * MS);
-        let idle = child.parking.take_keep_alives(step.close_idle as usize);
+        let until_us = now_us.saturating_sub(IDLES_AFTER_MS * MS);
+        let idle = child
+            .parking
+            .take_keep_alives(step.close_idle as usize, until_us);
         if !idle.is_empty() {
             newcomers.come(now_us); // there is room at once
         }
         // Who idled makes room already.
-        let room = child.ledger.count(Also::Announced) + idle.len() as u32;
-        child.answers.set(&step, room);
+        step.close_answered = step.close_answered.saturating_sub(idle.len() as u32);
+        child.answers.set(&step);
         child.close_soon(idle);
         self.accept_waiting(child, step.accept, found, now_us);
         if waiting == 0 {
@@ -268,13 +282,15 @@ impl Child {
     }
 }
 
-/// An answer begins on a connection that is kept, so far: whether it announces the close, to make room for newcomers.
-pub fn is_last_answer(conn: &Conn) -> bool {
-    let Some(child) = current() else { return false };
-    child.answers.is_last(conn.answers()) && slot_requests::announce_close(conn)
-}
-
-/// Whether answers may have to announce a close: the child is full.
-pub fn asks_before_answers() -> bool {
-    current().is_some_and(|child| !child.accepting.load(Relaxed))
+/// An answer begins on a connection that is kept, so far: whether it announces the close, to make room for newcomers. A client
+/// that has sent its next request already is not told so: it would lose that one.
+pub fn is_last_answer(conn: &Conn, has_more_input: impl FnOnce() -> bool) -> bool {
+    let full = |child: &&Child| !child.accepting.load(Relaxed);
+    let Some(child) = current().filter(full) else {
+        return false;
+    };
+    child.answers.may_be_last(conn.answers())
+        && !has_more_input()
+        && child.answers.announce()
+        && slot_requests::announce_close(conn)
 }

@@ -131,9 +131,10 @@ impl Parking {
             .collect()
     }
 
-    /// Takes out the keep-alives that have idled longest, to be closed.
-    pub fn take_keep_alives(&self, max: usize) -> Vec<Queued> {
-        let oldest = self.places().queues.oldest_keep_alives(max);
+    /// Takes out the keep-alives that have idled longest, to be closed: at most `max`, and only those that have idled since
+    /// `until_us`.
+    pub fn take_keep_alives(&self, max: usize, until_us: u64) -> Vec<Queued> {
+        let oldest = self.places().queues.oldest_keep_alives(max, until_us);
         oldest
             .into_iter()
             .map(|parked| parked.expired(Wait::KeepAlive))

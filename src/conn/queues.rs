@@ -160,15 +160,20 @@ impl<T> Queues<T> {
         out
     }
 
-    /// Takes out the keep-alives that have idled longest, at most `max`.
-    pub fn oldest_keep_alives(&mut self, max: usize) -> Vec<T> {
+    /// Takes out the keep-alives that have idled longest, at most `max` and only those that have idled since `until_us`.
+    pub fn oldest_keep_alives(&mut self, max: usize, until_us: u64) -> Vec<T> {
         let mut out = Vec::new();
         while out.len() < max {
             let oldest = self.fifos[Wait::KeepAlive as usize]
                 .iter()
                 .filter_map(|f| Some((self.nodes.get(f.head as usize)?.since_us, f.head)))
                 .min();
-            let Some((_, index)) = oldest else { break };
+            let Some((since_us, index)) = oldest else {
+                break;
+            };
+            if since_us > until_us {
+                break;
+            }
             out.extend(self.take(index).map(|(item, _)| item));
         }
         out

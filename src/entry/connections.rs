@@ -62,7 +62,7 @@ pub unsafe extern "C" fn on_insert_error_filter(r: *mut request_rec) {
     guard::or_abort(|| unsafe { ask_before_answer(r) });
 }
 
-/// While the child is full, an answer may have to announce that its connection is closed.
+/// An answer may have to announce that its connection is closed. Whether it has to shows when it begins.
 ///
 /// # Safety
 /// `r` is a live request of this thread's.
@@ -70,7 +70,7 @@ unsafe fn ask_before_answer(r: *mut request_rec) {
     // SAFETY: the caller's.
     let conn = unsafe { of_request(r) };
     // A connection within another (a stream of HTTP/2) has no answers of its own.
-    if child::turnover::asks_before_answers() && conn.is_some_and(|c| c.master().is_none()) {
+    if conn.is_some_and(|c| c.master().is_none()) {
         // SAFETY: the caller's.
         unsafe { filter::on_answer(r) };
     }
@@ -84,9 +84,11 @@ pub unsafe extern "C" fn on_answer(
 ) -> apr_status_t {
     guard::or_abort(|| {
         // SAFETY: live, and this thread's.
-        let conn = unsafe { filter::conn_of(f) };
-        if let Some(conn) = conn.filter(|c| !c.closes_after_answer()) {
-            if child::turnover::is_last_answer(&conn) {
+        let (conn, first) = unsafe { (filter::conn_of(f), filter::is_first_call(f)) };
+        if let Some(conn) = conn.filter(|c| first && !c.closes_after_answer()) {
+            // SAFETY: as above.
+            let has_more_input = || unsafe { filter::has_more_input(f) };
+            if child::turnover::is_last_answer(&conn, has_more_input) {
                 conn.close_after_answer();
             }
         }

@@ -44,6 +44,34 @@ pub unsafe fn on_answer(r: *mut sys::request_rec) {
     }
 }
 
+/// Whether the filter is called for the first time. A sub-request's chain may lead through it although it has left its own.
+///
+/// # Safety
+/// `f` is a live filter that [`on_answer`] has added, and this thread's.
+pub unsafe fn is_first_call(f: *mut sys::ap_filter_t) -> bool {
+    // SAFETY: the caller's; the context is the filter's own, and says no more than that it has been called.
+    unsafe { std::mem::replace(&mut (*f).ctx, f.cast()).is_null() }
+}
+
+/// Whether more has arrived on the connection than the request that is being answered, or has read so far of its body.
+///
+/// # Safety
+/// `f` is a live filter of a request of this thread's.
+pub unsafe fn has_more_input(f: *mut sys::ap_filter_t) -> bool {
+    // SAFETY: the caller's; the brigade ends here, and its memory with the request. A speculative read of httpd's input filters
+    // leaves to the next reader what it finds.
+    unsafe {
+        let c = (*f).c;
+        let bb = sys::apr_brigade_create((*(*f).r).pool, (*c).bucket_alloc);
+        let mode = sys::AP_MODE_SPECULATIVE;
+        let status = sys::ap_get_brigade((*c).input_filters, bb, mode, sys::APR_NONBLOCK_READ, 1);
+        let mut length = 0;
+        sys::apr_brigade_length(bb, 0, &mut length);
+        sys::apr_brigade_destroy(bb);
+        Status(status) == Status::SUCCESS && length != 0
+    }
+}
+
 /// What the filter does last: it leaves the chain, and the data go on.
 ///
 /// # Safety

@@ -138,6 +138,17 @@ pub fn accept_change(load: &Load) -> AcceptChange {
     }
 }
 
+/// Whether a child that doesn't accept would if all its workers were idle.
+#[must_use]
+pub fn idle_workers_would_help(load: &Load) -> bool {
+    let idle = Load {
+        idle_workers: load.threads,
+        accepting: false,
+        ..*load
+    };
+    admit(&idle) == Verdict::Accept
+}
+
 /// While a child finishes: may one more worker end, because more of them run than connections are open?
 ///
 /// `threads` is ThreadsPerChild, `exited` how many workers have ended already.
@@ -265,6 +276,24 @@ mod tests {
             (-1.0f64).to_bits(),
         ] {
             assert_eq!(WorkerFactor::from_bits(bits), WorkerFactor::DEFAULT);
+        }
+    }
+
+    #[test]
+    fn idle_workers_help_unless_the_connections_are_too_many_for_them_all() {
+        // 4 threads, factor 2: accepting is resumed below 4 + 2 * 3 connections.
+        for (connections, lingering, helps) in
+            [(0, 0, true), (9, 0, true), (10, 0, false), (12, 3, true)]
+        {
+            let load = Load {
+                connections,
+                lingering,
+                idle_workers: 0,
+                threads: 4,
+                accepting: false,
+                factor: factor(2.0),
+            };
+            assert_eq!(idle_workers_would_help(&load), helps, "{load:?}");
         }
     }
 

@@ -22,6 +22,9 @@
 /// nobody a connection.
 const SHED_AFTER_MS: u64 = 1000;
 
+/// How long a connection has been idle that may be closed then, in milliseconds: others are those of active clients.
+pub const SHED_IDLE_MS: u64 = SHED_AFTER_MS;
+
 /// Workers that rest for less than this have been busy all the time.
 const CALM_MS: u64 = 100;
 
@@ -59,7 +62,7 @@ pub struct Saturation {
 
 impl Saturation {
     /// Takes note of what the child finds: when it stops or begins to accept, before it sleeps and before it hands out work
-    /// afterwards; while it does not accept, at least at [`Saturation::next_look_ms`].
+    /// afterwards; while it does not accept, also at [`Saturation::next_look_ms`].
     pub fn look(&mut self, look: Look) {
         if let Some(last) = self.last {
             if last.busy_spells != look.busy_spells {
@@ -96,28 +99,26 @@ impl Saturation {
             || may_have_rested && lasted(Some(last.now_ms), CALM_MS)
     }
 
-    /// How many of the oldest idle keep-alive connections the last look says to close. At most so many at a time, and
-    /// then none for [`SHED_AFTER_MS`], so that it shows whether that was enough. How many there are is asked only if need be.
+    /// Whether the last look says that idle keep-alive connections have to be closed. Then not again for [`SHED_AFTER_MS`], so that
+    /// it shows whether that was enough.
     #[must_use]
-    pub fn keepalives_to_shed(&mut self, keepalives: impl FnOnce() -> u32, most: u32) -> u32 {
+    pub fn sheds(&mut self) -> bool {
         let (Some(last), Some(since_ms)) = (self.last, self.short_since_ms) else {
-            return 0;
+            return false;
         };
         if !last.finds_shortage() || last.now_ms.saturating_sub(since_ms) < SHED_AFTER_MS {
-            return 0;
+            return false;
         }
         self.short_since_ms = Some(last.now_ms);
-        keepalives().min(most)
+        true
     }
 
-    /// When a child that does not accept has to look again.
+    /// When a child that does not accept has to look again. `None`: when a worker idles or gets work.
     #[must_use]
-    pub fn next_look_ms(&self) -> u64 {
-        let from_ms = self.last.map_or(0, |last| match self.short_since_ms {
-            Some(since_ms) if last.finds_shortage() => since_ms,
-            _ => last.now_ms,
-        });
-        from_ms + SHED_AFTER_MS
+    pub fn next_look_ms(&self) -> Option<u64> {
+        let since_ms = self.short_since_ms?;
+        let short = self.last.is_some_and(|last| last.finds_shortage());
+        short.then_some(since_ms + SHED_AFTER_MS)
     }
 }
 
@@ -125,8 +126,6 @@ impl Saturation {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    const THREADS: u32 = 4;
 
     /// One look: (time, idle workers, busy spells, accepting).
     type Row = (u64, u32, u64, bool);
@@ -140,18 +139,14 @@ mod tests {
         });
     }
 
-    /// When something is closed, of ten connections, in that course of things.
+    /// When idle connections are closed, in that course of things.
     fn shed_at(rows: &[Row]) -> Vec<u64> {
         let mut saturation = Saturation::default();
         let mut at = Vec::new();
         for &row in rows {
             take(&mut saturation, row);
-            match saturation.keepalives_to_shed(|| 10, THREADS) {
-                0 => {}
-                shed => {
-                    assert_eq!(shed, THREADS);
-                    at.push(row.0);
-                }
+            if saturation.sheds() {
+                at.push(row.0);
             }
         }
         at
@@ -275,36 +270,22 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_there_are() {
-        for (keepalives, threads, expected) in [(10, 4, 4), (3, 4, 3), (0, 4, 0)] {
-            let mut saturation = Saturation::default();
-            assert_eq!(saturation.keepalives_to_shed(|| keepalives, threads), 0);
-            take(&mut saturation, (0, 0, 0, false));
-            take(&mut saturation, (1000, 0, 0, false));
-            assert_eq!(
-                saturation.keepalives_to_shed(|| keepalives, threads),
-                expected
-            );
-        }
-    }
-
-    #[test]
     fn looks_again_when_something_may_be_due() {
         let steps = [
             // (look, when to look again)
-            ((0, 4, 0, true), 1000),
-            ((500, 0, 1, false), 1500),
-            ((1400, 0, 1, false), 1500),
-            ((1500, 0, 1, false), 2500), // closed some
-            ((1700, 1, 1, false), 2700),
-            ((1710, 0, 2, false), 2500),
-            ((1800, 1, 2, false), 2800),
-            ((1900, 0, 3, false), 2500),
+            ((0, 4, 0, true), None),
+            ((500, 0, 1, false), Some(1500)),
+            ((1400, 0, 1, false), Some(1500)),
+            ((1500, 0, 1, false), Some(2500)), // closed some
+            ((1700, 1, 1, false), None),
+            ((1710, 0, 2, false), Some(2500)),
+            ((1800, 1, 2, false), None),
+            ((1900, 0, 3, false), Some(2500)),
         ];
         let mut saturation = Saturation::default();
         for (row, next) in steps {
             take(&mut saturation, row);
-            let _ = saturation.keepalives_to_shed(|| 0, THREADS);
+            let _ = saturation.sheds();
             assert_eq!(saturation.next_look_ms(), next, "after {row:?}");
         }
     }
@@ -320,9 +301,9 @@ mod tests {
         take(&mut saturation, (900, 0, 0, false));
         saturation.nobody_waits();
         take(&mut saturation, (1000, 0, 0, false));
-        assert_eq!(saturation.keepalives_to_shed(|| 10, THREADS), 0);
+        assert!(!saturation.sheds());
         take(&mut saturation, (2000, 0, 0, false));
-        assert_eq!(saturation.keepalives_to_shed(|| 10, THREADS), THREADS);
+        assert!(saturation.sheds());
     }
 
     proptest! {
@@ -347,12 +328,13 @@ mod tests {
                 take(&mut saturation, row);
                 last = Some(row);
                 let busy = !accepting && idle == 0;
-                if saturation.keepalives_to_shed(|| 1, 1) > 0 {
+                if saturation.sheds() {
                     prop_assert!(busy && now - from >= SHED_AFTER_MS);
                     from = now;
                 }
-                prop_assert!(saturation.next_look_ms() > now);
-                prop_assert!(saturation.next_look_ms() <= now + SHED_AFTER_MS);
+                if let Some(next) = saturation.next_look_ms() {
+                    prop_assert!(busy && next > now && next <= now + SHED_AFTER_MS);
+                }
             }
         }
     }

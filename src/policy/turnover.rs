@@ -9,10 +9,10 @@
 //! | --- | --- |
 //! | [`PATIENCE_MS`]; [`LONG_PATIENCE_MS`] while another child accepts | accepts as many as places are free |
 //! | the same, and its turn among the children | closes kept connections with their next answers, those first that were served most |
-//! | [`IDLE_AFTER_MS`] more | closes idle connections, oldest first |
+//! | [`IDLE_AFTER_MS`] more | closes connections that have been idle for [`IDLES_AFTER_MS`], oldest first |
 //!
 //! In each case there are as many as newcomers wait, and workers are there for: idle ones, or, where requests wait for
-//! workers, as many as came free lately. An answer announces the close (`Connection: close`), so the client loses no
+//! workers, as many as came free lately, and with an answer its own worker. An answer announces the close (`Connection: close`), so the client loses no
 //! request. It may come back as a newcomer. Within [`LATELY_MS`] newcomers get a free place at once; for a close they are half as
 //! patient, so no more change places than wait in 50 ms.
 //!
@@ -33,14 +33,25 @@ const LAST_TURN_MS: u64 = 300;
 /// How long answers are waited for until idle connections are closed, in milliseconds.
 const IDLE_AFTER_MS: u64 = 200;
 
+/// A connection that has been without a request for this long is idle, in milliseconds. One that has just been served may be
+/// about to bring the next request, which its end would cross; the answer to that can announce the close.
+pub const IDLES_AFTER_MS: u64 = 100;
+
+/// How long the places of idle connections that were closed change hands with answers until more are closed, in milliseconds.
+const IDLE_GAP_MS: u64 = 50;
+
 /// How long answers go to the most served clients before any will do, in milliseconds.
-const ANY_AFTER_MS: u64 = 100;
+const ANY_AFTER_MS: u64 = 50;
 
 /// How long a full child remembers that newcomers have waited, in milliseconds.
 const LATELY_MS: u64 = 1_000;
 
 /// Over what time it is counted how many workers come free, in milliseconds: from one to two such spans.
 const SPAN_MS: u64 = 100;
+
+/// For how long an answer that has announced the close counts as room that is made, in milliseconds: from one to two such spans.
+/// One that takes longer to be sent is no reason to leave others waiting.
+const SENT_SOON_MS: u64 = 100;
 
 /// How often the child looks while newcomers wait, in milliseconds.
 const LOOK_MS: u64 = 20;
@@ -62,6 +73,10 @@ pub struct Look {
     pub queued: usize,
     /// How many items workers have been done with, ever (modulo).
     pub served: usize,
+    /// Open connections whose last answer has announced the close.
+    pub announced: u32,
+    /// How many answers have announced it, ever (modulo).
+    pub announcements: usize,
     /// Another child accepts.
     pub other_accepts: bool,
     /// This child's turn among the full ones, see [`turn`], and how many these are.
@@ -76,7 +91,7 @@ pub struct Look {
 pub struct Step {
     /// Accept so many.
     pub accept: u32,
-    /// Close so many kept connections with their next answers.
+    /// Close so many more kept connections with their next answers.
     pub close_answered: u32,
     /// Any client's answer will do, however little it was served.
     pub any: bool,
@@ -91,36 +106,42 @@ pub struct Step {
 pub struct Turnover {
     places: u32,
     waiting: Option<Waiting>,
+    /// Before this no idle connection is closed again.
+    idle_from_ms: u64,
     /// Newcomers that come before this get a free place at once.
     lately_until_ms: u64,
-    came_free: CameFree,
+    /// Workers that have come free.
+    came_free: Lately<SPAN_MS>,
+    /// Answers that have announced the close.
+    announced: Lately<SENT_SOON_MS>,
 }
 
-/// How many workers have come free lately.
+/// What has happened lately, out of a count of what has happened ever (modulo).
 #[derive(Debug, Default)]
-struct CameFree {
-    /// When this span began, and what had been served by then.
+struct Lately<const SPAN_MS: u64> {
+    /// When this span began, and the count by then.
     since_ms: u64,
-    served: usize,
-    /// How many in the span before.
-    before: usize,
+    count: usize,
+    /// How often it happened in the span before.
+    before: u32,
 }
 
-impl CameFree {
-    fn lately(&mut self, now_ms: u64, served: usize) -> u32 {
-        let now = served.wrapping_sub(self.served);
-        let lately = now.max(self.before);
+impl<const SPAN_MS: u64> Lately<SPAN_MS> {
+    /// How often it has happened in the last whole span, and since then.
+    fn look(&mut self, now_ms: u64, count: usize) -> (u32, u32) {
+        let since = u32::try_from(count.wrapping_sub(self.count)).unwrap_or(u32::MAX);
+        let seen = (self.before, since);
         let span_ms = now_ms.saturating_sub(self.since_ms);
         if span_ms >= SPAN_MS {
             // Of a long time without a look nothing is known.
             let known = span_ms < 2 * SPAN_MS;
-            *self = CameFree {
+            *self = Lately {
                 since_ms: now_ms,
-                served,
-                before: if known { now } else { 0 },
+                count,
+                before: if known { since } else { 0 },
             };
         }
-        u32::try_from(lately).unwrap_or(u32::MAX)
+        seen
     }
 }
 
@@ -164,7 +185,10 @@ impl Turnover {
     /// The child looks who waits.
     pub fn look(&mut self, look: &Look) -> Step {
         let now_ms = look.now_ms;
-        let came_free = self.came_free.lately(now_ms, look.served);
+        let (before, since) = self.came_free.look(now_ms, look.served);
+        let came_free = before.max(since);
+        let (before, since) = self.announced.look(now_ms, look.announcements);
+        let announced = before.saturating_add(since).min(look.announced);
         let lately = now_ms < self.lately_until_ms;
         let Some(mut waiting) = self.still_waiting(look, lately) else {
             return Step::default();
@@ -204,18 +228,21 @@ impl Turnover {
         self.waiting = Some(waiting);
         // This child's share of those who have been patient. Who has come since is not among them: else each client that makes
         // room and comes back would make another one do so at once.
-        let short = workers
-            .min(waiting.left.div_ceil(look.children.max(1)))
-            .saturating_sub(free - step.accept);
+        let share = waiting.left.div_ceil(look.children.max(1));
+        let made = announced.saturating_add(free - step.accept);
+        let short = |workers: u32| workers.min(share).saturating_sub(made);
         let turn = look.turn.saturating_sub(waiting.left.max(1) - 1);
         let turn_ms = (u64::from(turn) * TURN_MS).min(LAST_TURN_MS);
         let Some(over_ms) = waited_ms(waiting).checked_sub(patience_ms + turn_ms) else {
             return step;
         };
-        step.close_answered = short;
+        // The worker that answers comes free.
+        let answering = look.idle_workers.max(came_free).max(1);
+        step.close_answered = short(answering);
         step.any = over_ms >= ANY_AFTER_MS;
-        if over_ms >= IDLE_AFTER_MS {
-            step.close_idle = short;
+        if over_ms >= IDLE_AFTER_MS && now_ms >= self.idle_from_ms {
+            step.close_idle = short(workers);
+            self.idle_from_ms = now_ms + IDLE_GAP_MS;
         }
         step
     }

@@ -91,4 +91,30 @@ for my $case (@cases) {
     $s->ends_well;
 }
 
+# An answer that was begun before the child was full makes room, too; requests that have been sent ahead are all answered.
+{
+    my $s = probe_server(
+        mpm => { StartServers => 1, ServerLimit => 1, ThreadsPerChild => 2, MaxRequestWorkers => 2, AsyncRequestWorkerFactor => 1 },
+        conf => "KeepAliveTimeout 30\n",
+    );
+    $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+    my ($ahead, $busy) = conns($s, 2);
+    $ahead->send(join '', map { "GET /probe/sleep?ms=$_ HTTP/1.1\r\nHost: a\r\n\r\n" } 400, 1);
+    $busy->request('/probe/sleep?ms=700');
+    sleep 0.1;    # both are in their handlers
+    my @next = conns($s, 2);
+    $_->request('/probe/sleep?ms=600') for @next;
+    ok $s->log_like(qr/All workers busy/, 5), 'a full child';
+    my $first = $ahead->response(5);
+    unlike $first->{headers}{connection} // '', qr/close/i, 'another request has arrived: the answer before it keeps the connection';
+    my $second = $ahead->response(5);
+    is $second->{status}, 200, 'that one is answered';
+    like $second->{headers}{connection} // '', qr/close/i, beyond('and makes room, for nothing was behind it');
+    my $long = $busy->response(5);
+    is $long->{status}, 200, 'one that was begun before';
+    like $long->{headers}{connection} // '', qr/close/i, beyond('makes room as well');
+    is $_->response(5)->{status}, 200, beyond('a newcomer is served') for @next;
+    $s->ends_well;
+}
+
 done_testing;

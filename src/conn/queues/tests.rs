@@ -69,8 +69,10 @@ fn the_oldest_keep_alives_of_all_timeouts_go_first() {
     let _ = put(&mut q, 1, Wait::KeepAlive, 60, 1);
     let _ = put(&mut q, 3, Wait::KeepAlive, 60, 3);
     let _ = put(&mut q, 0, Wait::Write, 60, 0);
-    assert_eq!(q.oldest_keep_alives(2), [1, 2]);
-    assert_eq!(q.oldest_keep_alives(9), [3]);
+    assert!(q.oldest_keep_alives(9, 0).is_empty());
+    assert_eq!(q.oldest_keep_alives(1, 2), [1]);
+    assert_eq!(q.oldest_keep_alives(9, 2), [2]);
+    assert_eq!(q.oldest_keep_alives(9, u64::MAX), [3]);
     assert_eq!(q.count(Wait::Write), 1);
 }
 

@@ -50,6 +50,8 @@ struct Course {
     /// Clients of one request, one each so often.
     newcomer_each_us: u64,
     service_us: u64,
+    /// How long it takes to send one in eight of the answers that announce the close, when their worker has come free.
+    sending_us: u64,
     /// The rules of turnover hold.
     turnover: bool,
 }
@@ -78,6 +80,7 @@ impl Course {
             pause_us,
             newcomer_each_us,
             service_us,
+            sending_us: r.magnitude(1.0, 3_000_000.0) as u64,
             turnover: true,
         }
     }
@@ -96,9 +99,13 @@ impl Course {
         let longest = self.service_us * 3 / 2;
         let workers = self.children as u64 * u64::from(self.threads);
         let everybody = (self.kept as u64 + 40).div_ceil(workers) * longest;
+        // A place is not free while its last answer is being sent. That may hold up all of a few, and some of many.
+        let places = f64::from(self.threads) * (1.0 + self.factor);
+        let share_of = if places < 8.0 { 1 } else { 4 };
+        let sending = self.sending_us / share_of;
         match self.demand() < 0.7 && longest < 200 * MS && everybody < 500 * MS {
-            true => 1_000 * MS,
-            false => 1_000 * MS + longest + 2 * everybody,
+            true => 1_000 * MS + sending,
+            false => 1_000 * MS + sending + longest + 2 * everybody,
         }
     }
 }
@@ -111,6 +118,8 @@ enum Event {
     Comes,
     /// A worker of this child is done with this client.
     Served(usize, usize),
+    /// The last answer has been sent on a connection of this child's.
+    Closed(usize),
     /// A child looks.
     Looks(usize),
 }
@@ -125,6 +134,8 @@ struct Child {
     turnover: Turnover,
     served: usize,
     close_answered: u32,
+    announced: u32,
+    announcements: usize,
     any: bool,
     typical: u32,
     look_at_us: Option<u64>,
@@ -227,6 +238,11 @@ impl Simulation {
                 self.at(self.now_us + pause, Event::Comes);
             }
             Event::Served(child, client) => self.served(child, client),
+            Event::Closed(child) => {
+                let c = &mut self.children[child];
+                (c.open, c.announced) = (c.open - 1, c.announced - 1);
+                self.turn(child);
+            }
             Event::Looks(child) => self.turn(child),
         }
     }
@@ -259,12 +275,17 @@ impl Simulation {
         if !c.accepting {
             c.typical = typically_served(c.typical, who.served);
         }
+        let mut sending_us = 0;
+        if gives_way && self.random.below(8) == 0 {
+            sending_us = self.course.sending_us;
+        }
         if gives_way {
             c.close_answered -= 1;
+            c.announced += 1;
+            c.announcements += 1;
             self.outcome.closed += u64::from(!who.one_request);
         }
         if gives_way || who.one_request {
-            c.open -= 1;
             who.child = None;
             who.served = 0;
         } else {
@@ -272,9 +293,15 @@ impl Simulation {
             who.idle_since_us = now_us;
             c.idle.insert((now_us, client));
         }
-        if !who.one_request {
+        let one_request = who.one_request;
+        if gives_way {
+            self.at(now_us + sending_us, Event::Closed(child));
+        } else if one_request {
+            c.open -= 1;
+        }
+        if !one_request {
             let pause = self.random.around(self.course.pause_us);
-            self.at(now_us + pause, Event::Asks(client));
+            self.at(now_us + sending_us + pause, Event::Asks(client));
         }
         self.turn(child);
     }
@@ -332,6 +359,8 @@ impl Simulation {
             idle_workers: load.idle_workers,
             queued: self.children[child].queue.len(),
             served: self.children[child].served,
+            announced: self.children[child].announced,
+            announcements: self.children[child].announcements,
             other_accepts: self
                 .children
                 .iter()
@@ -353,9 +382,13 @@ impl Simulation {
         (c.close_answered, c.any) = (step.close_answered, step.any);
         let mut closed = 0;
         while closed < step.close_idle {
-            let Some((_, client)) = c.idle.pop_first() else {
+            let Some(&(since_us, client)) = c.idle.first() else {
                 break;
             };
+            if since_us + IDLES_AFTER_MS * MS > self.now_us {
+                break;
+            }
+            c.idle.pop_first();
             c.open -= 1;
             self.clients[client].child = None;
             self.clients[client].served = 0;
@@ -455,6 +488,7 @@ fn cases_of_old() {
         pause_us: pause_ms * MS,
         newcomer_each_us: 400 * MS,
         service_us: service_ms * MS,
+        sending_us: 1,
         turnover: true,
     };
     for course in [

@@ -9,6 +9,8 @@ const FULL: Look = Look {
     idle_workers: 2,
     queued: 0,
     served: 0,
+    announced: 0,
+    announcements: 0,
     other_accepts: false,
     turn: 0,
     children: 1,
@@ -78,7 +80,6 @@ fn no_more_change_hands_than_wait_and_than_workers_are_there_for() {
         (5, 20, 2, 2, 0),
         (5, 14, 8, 5, 0),
         (9, 20, 8, 4, 5),
-        (5, 24, 0, 0, 0),
         (5, 20, 0, 0, 0),
         // More than it had places for: an idle one was closed that had a request.
         (1, 30, 2, 0, 1),
@@ -92,6 +93,18 @@ fn no_more_change_hands_than_wait_and_than_workers_are_there_for() {
         };
         assert_eq!(course(look, &[400])[0], (accept, close, close), "{look:?}");
     }
+}
+
+#[test]
+fn the_worker_that_answers_comes_free() {
+    let look = Look {
+        idle_workers: 0,
+        waiting: 5,
+        ..FULL
+    };
+    assert_eq!(course(look, &[400]), [(0, 1, 0)]);
+    // Its place is not needed: there are free ones.
+    assert_eq!(course(Look { open: 20, ..look }, &[400]), [(0, 0, 0)]);
 }
 
 #[test]
@@ -113,7 +126,7 @@ fn where_requests_wait_for_workers_those_count_that_came_free() {
         (200, 9, 6),
         (201, 9, 6),
         (300, 9, 6),
-        (301, 9, 0),
+        (301, 9, 1),
         (302, 109, 9),
     ];
     for (now_ms, served, closed) in rows {
@@ -128,14 +141,6 @@ fn where_requests_wait_for_workers_those_count_that_came_free() {
             "at {now_ms}"
         );
     }
-    // With nothing in the queue the next worker that comes free is idle, and counts then.
-    let step = turnover.look(&Look {
-        now_ms: 180,
-        served: 110,
-        queued: 0,
-        ..busy
-    });
-    assert_eq!(step.close_answered, 0);
 }
 
 #[test]
@@ -256,7 +261,7 @@ fn the_most_served_come_first() {
     let mut turnover = full();
     let mut any = |now_ms| turnover.look(&Look { now_ms, ..FULL }).any;
     assert_eq!(
-        [any(0), any(100), any(199), any(200)],
+        [any(0), any(100), any(149), any(150)],
         [false, false, false, true]
     );
 }
@@ -289,4 +294,34 @@ fn each_child_is_first_for_a_second() {
         assert_eq!(turns.iter().sum::<u32>(), 3);
     }
     assert_eq!(turn(0, 0, 5_000), 0);
+}
+
+#[test]
+fn an_announced_close_is_room_that_is_made_unless_it_takes_long() {
+    let mut turnover = full();
+    let mut closes = |now_ms, announced, announcements| {
+        let look = Look {
+            now_ms,
+            announced,
+            announcements,
+            ..FULL
+        };
+        turnover.look(&look).close_answered
+    };
+    // (time, announced and still open, announced ever, closed)
+    let rows = [
+        (0, 0, 7, 0),
+        (100, 0, 7, 1),
+        (120, 1, 8, 0),
+        (200, 1, 8, 0),
+        (300, 1, 8, 0),
+        (320, 1, 8, 1),
+        (340, 2, 9, 0),
+        (360, 1, 9, 0),
+        (380, 0, 9, 1),
+    ];
+    for (now_ms, announced, announcements, expected) in rows {
+        let got = closes(now_ms, announced, announcements);
+        assert_eq!(got, expected, "at {now_ms}");
+    }
 }
