@@ -29,6 +29,7 @@ struct batch_t {
     int n;
     int chain;              /* each timer registers the next one */
     int align;              /* all of them for one point in time */
+    apr_int64_t takes_us;   /* how long each callback sleeps */
     apr_int64_t delay_us;
     apr_int64_t spread_us;
     apr_status_t rv;        /* first failure of the registration */
@@ -82,6 +83,7 @@ static void fire(void *baton)
     t->fired_at = probe_now();
     t->by = apr_os_thread_current();
     apr_atomic_inc32(&t->fired);
+    apr_sleep(batch->takes_us);
     if (batch->chain && next < batch->n) {
         register_one(batch, next, 0);
     }
@@ -186,6 +188,7 @@ int probe_timers_handler(request_rec *r)
     batch->spread_us = probe_arg_int(r, "spread", 0) * 1000;
     batch->chain = (int)probe_arg_int(r, "chain", 0);
     batch->align = (int)probe_arg_int(r, "align", 0);
+    batch->takes_us = probe_arg_int(r, "takes", 0) * 1000;
     batches[number] = batch;
 
     if (!strcmp(from, "worker")) {

@@ -5,7 +5,8 @@
  * file of its name in the directory MPMTEST_FAULTS. The file says how many
  * calls of each process succeed before that ("0", "3"). The file "tasks" is a
  * limit of tasks for the server, its parent and children together, as
- * RLIMIT_NPROC is for a user: then fork and pthread_create fail.
+ * RLIMIT_NPROC is for a user: then fork and pthread_create fail. The file
+ * "slow_threads" says how many milliseconds pthread_create takes.
  * MPMTest::Messages compiles it.
  */
 #define _GNU_SOURCE
@@ -174,7 +175,12 @@ int bind(int fd, const struct sockaddr *address, socklen_t length)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                    void *(*start)(void *), void *argument)
 {
+    int slow_ms = number("slow_threads");
+
     FAULT("pthread_create", EAGAIN, EAGAIN);
+    if (slow_ms > 0) {
+        usleep(slow_ms * 1000);
+    }
     if (no_room()) {
         return EAGAIN;
     }

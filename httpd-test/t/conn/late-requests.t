@@ -78,4 +78,28 @@ for my $threads (2, 3) {
     $s->ends_well;
 }
 
+# Many closes, and a worker or two for all: requests are served between them.
+for my $threads (1, 2) {
+    my ($IDLE, $MS) = (200, 30);
+    my $s = server($threads, 2);
+    my $port = $s->free_port;
+    $s->configure(conf => $s->{conf} . "Listen 127.0.0.1:$port\n<VirtualHost 127.0.0.1:$port>\nProbeSlowClose $MS\n</VirtualHost>\n");
+    $s->stop;
+    $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+    my @idle = kept($s, $IDLE, port => $port);
+    ok wait_until(sub { $idle[0]->eof_within(0.01) }, 10), "$threads worker(s): the closes begin";
+    my $slowest = 0;
+    my $asked = 0;
+    while (!$idle[-1]->eof_within(0.05) && $asked < 400) {
+        my $begin = time;
+        $s->get('/index.html', within => 10)->{status} == 200 or last;
+        my $took = time - $begin;
+        $slowest = $took if $took > $slowest;
+        $asked++;
+    }
+    cmp_ok $asked, '>', 5, "$asked requests meanwhile";
+    cmp_ok $slowest, '<', 1, beyond(sprintf "none waits for all of them: %.2f s", $slowest);
+    $s->ends_well;
+}
+
 done_testing;

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Test::More;
 use Time::HiRes qw(sleep time);
-use MPMTest::Test within => 90, qw(probe_server conns);
+use MPMTest::Test within => 90, qw(probe probe_server conns);
 
 plan skip_all => 'no /proc to read switches from' unless -e '/proc/self/task';
 
@@ -69,6 +69,24 @@ for my $threads (1, 4) {
         is $answered, $REQUESTS + 10, "a full child, a handler of $ms ms: all are answered";
         cmp_ok $each, '<=', ($ms ? 3 : 2) + 0.25, sprintf '%.2f switches for each request', $each;
     }
+    $s->stop;
+}
+
+# Callbacks that take long say nothing of requests: these wake nobody for one another because of them.
+{
+    my $s = server(4);
+    my ($c) = conns($s, 1);
+    my ($child) = $s->children;
+    my $each = sub {
+        my ($requests, $before) = (1500, switches($s, $child));
+        for (1 .. $requests) { $c->request('/probe/conn'); $c->response(10) }
+        return (switches($s, $child) - $before) / $requests;
+    };
+    $each->();
+    my $without = $each->();
+    is probe($s, 'timers?n=1000&chain=1&ms=5&takes=20')->{rv}, 0, 'a callback that takes 20 ms, again and again';
+    my $with = $each->();
+    cmp_ok $with - $without, '<', 0.3, sprintf '%.2f switches for each request, without callbacks %.2f', $with, $without;
     $s->stop;
 }
 
