@@ -16,6 +16,7 @@ use crate::policy::admission::{
     accept_change, admit, idle_workers_would_help, AcceptChange, Load, Verdict,
 };
 use crate::policy::saturation::{Look, Saturation, SHED_IDLE_MS};
+use crate::policy::turnover::in_turn;
 use crate::sync::phase::Stage;
 use std::sync::atomic::Ordering;
 
@@ -24,6 +25,8 @@ pub(super) struct Acceptor {
     /// Connections until MaxConnectionsPerChild; `None`: no limit.
     remaining: Option<u32>,
     pub(super) failures: Failures,
+    /// The listening socket that is first to be accepted from: the one after the last.
+    pub(super) next_socket: usize,
     /// A failure holds accepting up.
     held_up: bool,
     pub(super) saturation: Saturation,
@@ -40,6 +43,7 @@ impl Acceptor {
         Acceptor {
             remaining: (limit > 0).then_some(limit as u32),
             failures: Failures::new(child),
+            next_socket: 0,
             held_up: false,
             saturation: Saturation::default(),
             newcomers: Newcomers::new(child),
@@ -72,14 +76,22 @@ impl Acceptor {
         self.remaining == Some(0)
     }
 
-    /// Accepts what waits at one listening socket, as admission allows, and adds it to what was `found`.
+    /// Accepts what waits at these listening sockets, as admission allows, and adds it to what was `found`. Each is the first in
+    /// turn: where there is room for one at a time, the clients of one socket would shut out those of another.
     pub(super) fn accept(
         &mut self,
         child: &Child,
-        index: usize,
+        mut sockets: Vec<usize>,
         found: &mut Vec<Work>,
         now_us: u64,
     ) {
+        in_turn(&mut sockets, self.next_socket);
+        for index in sockets {
+            self.accept_from(child, index, found, now_us);
+        }
+    }
+
+    fn accept_from(&mut self, child: &Child, index: usize, found: &mut Vec<Work>, now_us: u64) {
         if !child.accepting.load(Ordering::Acquire) {
             return self.newcomer(child, now_us);
         }
@@ -133,6 +145,7 @@ impl Acceptor {
         // Counted from here, so that the next admission knows of it.
         child.ledger.opened();
         child.ledger.enter(Also::Arriving);
+        self.next_socket = index + 1;
         found.push(Work::Accepted(client, pool));
         true
     }

@@ -154,9 +154,7 @@ impl Duty {
         self.ready.clear();
         let now_us = clock::now_us();
         self.acceptor.look(child, found.len(), now_us);
-        for index in listening {
-            self.acceptor.accept(child, index, found, now_us);
-        }
+        self.acceptor.accept(child, listening, found, now_us);
     }
 
     /// The child finishes, in peace: requests are in their handlers. It ends when even that can't be done.

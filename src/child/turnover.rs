@@ -16,7 +16,7 @@ use crate::policy::admission::{connection_limit, Load};
 use crate::policy::maintenance::bucket_of;
 use crate::policy::onset::Onset;
 use crate::policy::turnover::{
-    makes_room, turn, typically_served, Look, Step, Turnover, IDLES_AFTER_MS,
+    in_turn, makes_room, turn, typically_served, Look, Step, Turnover, IDLES_AFTER_MS,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -60,8 +60,6 @@ impl Answers {
 /// Who waits while the child is full, as whoever polls sees it.
 pub(super) struct Newcomers {
     backlogs: Backlogs,
-    /// The socket that is first to be accepted from.
-    next_socket: usize,
     turnover: Turnover,
     looked_us: u64,
     /// How many waited then.
@@ -84,7 +82,6 @@ impl Newcomers {
     pub(super) fn new(child: &Child) -> Newcomers {
         Newcomers {
             backlogs: Backlogs::of(child.listeners),
-            next_socket: 0,
             turnover: Turnover::default(),
             looked_us: 0,
             waiting: 0,
@@ -225,15 +222,12 @@ impl Acceptor {
         // One from each socket in turn, or the clients of one would shut out those of another.
         let mut left = most;
         let mut sockets = self.newcomers.backlogs.with_clients();
-        let next = self.newcomers.next_socket;
-        let first = sockets.iter().position(|&index| index >= next).unwrap_or(0);
-        sockets.rotate_left(first);
+        in_turn(&mut sockets, self.next_socket);
         while left > 0 && !sockets.is_empty() {
             sockets.retain(|&index| {
                 let accepts = left > 0 && self.accept_one(child, index, found, now_us);
                 if accepts {
                     left -= 1;
-                    self.newcomers.next_socket = index + 1;
                 }
                 accepts
             });

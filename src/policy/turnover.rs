@@ -263,6 +263,11 @@ pub fn turn(rank: u32, children: u32, now_ms: u64) -> u32 {
     (rank + second as u32) % children.max(1)
 }
 
+/// Puts `sockets`, which have clients, into the order in which they are accepted from: from the `next` one on, then the others.
+pub fn in_turn(sockets: &mut [usize], next: usize) {
+    sockets.sort_unstable_by_key(|&index| (index < next, index));
+}
+
 /// Whether a client that was served so often makes room, where `typical` is how often clients have been.
 #[must_use]
 pub fn makes_room(served: u32, typical: u32, any: bool) -> bool {

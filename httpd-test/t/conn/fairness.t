@@ -8,12 +8,12 @@ use MPMTest::Test within => 100, qw(beyond conns probe_server);
 
 # What newcomers get while such clients are active: how many of them are served, and how long the slowest takes.
 sub newcomers {
-    my ($s, $seconds) = @_;
+    my ($s, $seconds, $port) = @_;
     my ($end, $come, $served, $slowest) = (time + $seconds, 0, 0, 0);
     while (time < $end) {
         my $begin = time;
         $come++;
-        $served++ if $s->get('/probe/sleep?ms=1', within => 6)->{status} == 200;
+        $served++ if $s->get('/probe/sleep?ms=1', within => 6, $port ? (port => $port) : ())->{status} == 200;
         my $took = time - $begin;
         $slowest = $took if $took > $slowest;
         sleep 0.4 - $took if $took < 0.4;
@@ -54,6 +54,26 @@ for my $case (@cases) {
     cmp_ok $count->{slowest}, '<', 2 + $clients * $ms / 1000 / $threads, beyond(sprintf "$name: the slowest of theirs after %.2f s", $count->{slowest});
     cmp_ok $count->{ok}, '>', $clients, "$name: $count->{ok} answers";
     $s->ends_well;
+}
+
+# One port is crowded all the time: newcomers at another one have their turn.
+{
+    my ($crowded, $other) = map { MPMTest::Server->free_port } 1 .. 2;
+    for my $listen ([ $crowded, $other ], [ $other, $crowded ]) {
+        my $s = probe_server(
+            port => $crowded, listen => [ map {"127.0.0.1:$_"} @$listen ],
+            mpm => { StartServers => 1, ServerLimit => 1, ThreadsPerChild => 1, MaxRequestWorkers => 1, AsyncRequestWorkerFactor => 1 },
+        );
+        $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+        my $load = MPMTest::Load->new($s, [ ({ keepalive => 0, path => '/probe/sleep?ms=20' }) x 12 ]);
+        sleep 0.5;
+        my ($come, $served, $slowest) = newcomers($s, 3, $other);
+        my $count = $load->finish;
+        is $served, $come, beyond('a crowded port: all newcomers at another one are served');
+        cmp_ok $slowest, '<', 1, beyond(sprintf 'the slowest after %.2f s', $slowest);
+        is $count->{bad} + $count->{lost} + $count->{partial} + $count->{late}, 0, 'and all at the crowded one';
+        $s->stop;
+    }
 }
 
 # Answers make room; a client that nobody waits behind keeps its connection.

@@ -325,3 +325,20 @@ fn an_announced_close_is_room_that_is_made_unless_it_takes_long() {
         assert_eq!(got, expected, "at {now_ms}");
     }
 }
+
+#[test]
+fn each_socket_is_the_first_in_turn() {
+    let cases: [(&[usize], usize, &[usize]); 6] = [
+        (&[], 3, &[]),
+        (&[0, 1, 2], 0, &[0, 1, 2]),
+        (&[0, 1, 2], 1, &[1, 2, 0]),
+        (&[2, 0, 1], 2, &[2, 0, 1]),
+        (&[2, 0, 1], 3, &[0, 1, 2]),
+        (&[5, 1], 2, &[5, 1]),
+    ];
+    for (sockets, next, expected) in cases {
+        let mut sockets = sockets.to_vec();
+        in_turn(&mut sockets, next);
+        assert_eq!(sockets, expected, "from {next}");
+    }
+}
