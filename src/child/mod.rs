@@ -36,6 +36,7 @@ use crate::conn::ledger::{Also, Ledger};
 use crate::conn::parking::Parking;
 use crate::conn::slot::Owner;
 use crate::conn::slot_handles::Queued;
+use crate::host::backlog::Backlogs;
 use crate::host::callback::Callback;
 use crate::host::clock::{self, MS};
 use crate::host::connection::Conn;
@@ -76,6 +77,8 @@ pub struct Child {
     common: Common,
     entry: ChildEntry,
     listeners: Bucket,
+    /// Who waits there.
+    backlogs: Backlogs,
     pchild: Pool,
     /// Pool of threads and connections: it outlives `pchild`, on whose cleanup
     /// modules may still meet connections.

@@ -8,6 +8,7 @@ use crate::config::settings::settings;
 use crate::conn::ledger::Ledger;
 use crate::conn::parking::Parking;
 use crate::conn::slot_pollset::{ConnPollset, Poller};
+use crate::host::backlog::Backlogs;
 use crate::host::child_process::{self, exit_code_fatal, exit_code_sick};
 use crate::host::listener::Bucket;
 use crate::host::log::{log_server, Level};
@@ -150,6 +151,7 @@ fn build(birth: &Birth, pchild: Pool) -> Result<(&'static Child, Poller), i32> {
         common: birth.common,
         entry: ChildEntry::of(birth.slot).ok_or_else(exit_code_fatal)?,
         listeners: bucket.listeners,
+        backlogs: Backlogs::of(bucket.listeners),
         pchild,
         phase: Phase::new(),
         opened: AtomicBool::new(false),

@@ -81,7 +81,7 @@ const CALM_US: u64 = 20 * MS;
 impl Newcomers {
     pub(super) fn new(child: &Child) -> Newcomers {
         Newcomers {
-            backlogs: Backlogs::of(child.listeners),
+            backlogs: child.backlogs.clone(),
             turnover: Turnover::default(),
             looked_us: 0,
             waiting: 0,
@@ -277,7 +277,8 @@ impl Child {
 }
 
 /// An answer begins on a connection that is kept, so far: whether it announces the close, to make room for newcomers. A client
-/// that has sent its next request already is not told so: it would lose that one.
+/// that has sent its next request already is not told so: it would lose that one. Nor is anybody when those who waited at the last look
+/// have been accepted since.
 pub fn is_last_answer(conn: &Conn, has_more_input: impl FnOnce() -> bool) -> bool {
     let full = |child: &&Child| !child.accepting.load(Relaxed);
     let Some(child) = current().filter(full) else {
@@ -285,6 +286,7 @@ pub fn is_last_answer(conn: &Conn, has_more_input: impl FnOnce() -> bool) -> boo
     };
     child.answers.may_be_last(conn.answers())
         && !has_more_input()
+        && child.backlogs.anybody_waits()
         && child.answers.announce()
         && slot_requests::announce_close(conn)
 }

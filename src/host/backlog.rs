@@ -5,6 +5,7 @@ use crate::sys;
 use std::ffi::c_int;
 
 /// The listening sockets of a child, to be asked about.
+#[derive(Clone)]
 pub struct Backlogs {
     descriptors: Vec<c_int>,
     entries: Vec<libc::pollfd>,
@@ -51,6 +52,12 @@ impl Backlogs {
             .iter()
             .filter(|e| e.revents & libc::POLLIN != 0);
         waiting.map(|e| queued(e.fd).unwrap_or(1).max(1)).sum()
+    }
+
+    /// Whether anybody waits, at whichever socket. From any thread: a descriptor that has been closed meanwhile, or is another
+    /// file's by now, gives a wrong answer at worst.
+    pub fn anybody_waits(&self) -> bool {
+        self.clone().look(|_| false) > 0
     }
 
     /// The sockets at which somebody waited when last asked.
@@ -103,6 +110,7 @@ mod tests {
         let mut backlogs = backlogs(&[&one, &two]);
         assert_eq!(backlogs.look(|_| false), 0);
         assert!(backlogs.with_clients().is_empty());
+        assert!(!backlogs.anybody_waits());
         let connect = |to: &TcpListener| {
             TcpStream::connect(to.local_addr().expect("its address")).expect("a connection")
         };
@@ -112,6 +120,7 @@ mod tests {
             assert_eq!(backlogs.look(|_| false), expected);
             assert_eq!(backlogs.with_clients(), [1]);
         }
+        assert!(backlogs.anybody_waits());
         let _server = two.accept().expect("one of them");
         let _client = connect(&one);
         assert_eq!(backlogs.look(|_| false), expected.max(2));
