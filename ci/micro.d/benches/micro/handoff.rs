@@ -21,7 +21,7 @@ type Handoff = micro::sync::handoff::Handoff<Work, (), NoBell>;
 /// The next item for the only worker; `None` when the hand-off is closed.
 fn take(handoff: &Handoff) -> Option<Work> {
     loop {
-        match handoff.next(0, 1, false) {
+        match handoff.next(0, Some(1), false) {
             Next::Item(item) => return Some(item),
             Next::Interrupted | Next::Poll(()) => {}
             Next::Closed => return None,

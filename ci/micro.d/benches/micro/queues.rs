@@ -158,7 +158,7 @@ fn for_wait(criterion: &mut Criterion, name: &str, wait: Wait) {
                 parked.add(batch);
                 (batch, Vec::new())
             },
-            |parked, (batch, gone)| *gone = parked.queues.oldest_keep_alives(*batch),
+            |parked, (batch, gone)| *gone = parked.queues.oldest_keep_alives(*batch, u64::MAX),
             |parked, (batch, gone)| {
                 assert_eq!(gone.len(), batch);
                 parked.keys.clear();
