@@ -290,3 +290,11 @@ pub fn is_last_answer(conn: &Conn, has_more_input: impl FnOnce() -> bool) -> boo
         && child.answers.announce()
         && slot_requests::announce_close(conn)
 }
+
+/// Whether an answer may have to announce a close: the child is full, or may be by the time that the answer begins. It has a
+/// connection for each thread by then; the question costs time, so it isn't asked where there are fewer.
+pub fn asks_before_answers() -> bool {
+    current().is_some_and(|child| {
+        !child.accepting.load(Relaxed) || child.ledger.connections() >= child.threads()
+    })
+}

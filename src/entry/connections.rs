@@ -70,7 +70,7 @@ unsafe fn ask_before_answer(r: *mut request_rec) {
     // SAFETY: the caller's.
     let conn = unsafe { of_request(r) };
     // A connection within another (a stream of HTTP/2) has no answers of its own.
-    if conn.is_some_and(|c| c.master().is_none()) {
+    if child::turnover::asks_before_answers() && conn.is_some_and(|c| c.master().is_none()) {
         // SAFETY: the caller's.
         unsafe { filter::on_answer(r) };
     }
