@@ -18,6 +18,17 @@ sub server {
     return $s;
 }
 
+# A server with another port, at which each close takes so long; and that port.
+sub slow_to_close {
+    my ($threads, $timeout, $ms) = @_;
+    my $s = server($threads, $timeout);
+    my $port = $s->free_port;
+    $s->configure(conf => $s->{conf} . "Listen 127.0.0.1:$port\n<VirtualHost 127.0.0.1:$port>\nProbeSlowClose $ms\n</VirtualHost>\n");
+    $s->stop;
+    $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+    return ($s, $port);
+}
+
 sub kept {
     my ($s, $n, %o) = @_;
     my @c = conns($s, $n, %o);
@@ -64,11 +75,7 @@ for my $threads (2, 3) {
 # Closes that take long.
 {
     my ($SLOW, $THREADS) = (6, 9);
-    my $s = server($THREADS, 2);
-    my $port = $s->free_port;
-    $s->configure(conf => $s->{conf} . "Listen 127.0.0.1:$port\n<VirtualHost 127.0.0.1:$port>\nProbeSlowClose 6000\n</VirtualHost>\n");
-    $s->stop;
-    $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+    my ($s, $port) = slow_to_close($THREADS, 2, 6000);
     my @slow = kept($s, $SLOW, port => $port);
     my @idle = kept($s, 4);
     my $closed = close_times(5, @idle);
@@ -81,11 +88,7 @@ for my $threads (2, 3) {
 # Many closes, and a worker or two for all: requests are served between them.
 for my $threads (1, 2) {
     my ($IDLE, $MS) = (200, 30);
-    my $s = server($threads, 2);
-    my $port = $s->free_port;
-    $s->configure(conf => $s->{conf} . "Listen 127.0.0.1:$port\n<VirtualHost 127.0.0.1:$port>\nProbeSlowClose $MS\n</VirtualHost>\n");
-    $s->stop;
-    $s->start or BAIL_OUT('the server does not start: ' . $s->console_text);
+    my ($s, $port) = slow_to_close($threads, 2, $MS);
     my @idle = kept($s, $IDLE, port => $port);
     ok wait_until(sub { $idle[0]->eof_within(0.01) }, 10), "$threads worker(s): the closes begin";
     my $slowest = 0;
