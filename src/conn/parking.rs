@@ -147,11 +147,6 @@ impl Parking {
         self.pollset.wake();
     }
 
-    /// How many connections idle between two requests.
-    pub fn keep_alives(&self) -> u32 {
-        self.places().queues.count(Wait::KeepAlive)
-    }
-
     /// Adds what is parked to the counts for mod_status.
     pub fn count(&self, counts: &mut ConnectionCounts) {
         let queues = &self.places().queues;

@@ -33,40 +33,42 @@ impl Backlogs {
     /// How many clients wait to be accepted, at sockets that aren't left out. Where the system doesn't tell, each socket with
     /// any counts as one.
     pub fn look(&mut self, is_left_out: impl Fn(usize) -> bool) -> u32 {
-        let entry = |(index, &fd): (usize, &c_int)| libc::pollfd {
-            fd: if is_left_out(index) { -1 } else { fd },
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        self.entries.clear();
-        self.entries
-            .extend(self.descriptors.iter().enumerate().map(entry));
-        let len = self.entries.len() as libc::nfds_t;
-        // SAFETY: as many valid entries as given; returns at once.
-        let ready = unsafe { libc::poll(self.entries.as_mut_ptr(), len, 0) };
-        if ready <= 0 {
-            return 0;
-        }
-        let waiting = self
-            .entries
-            .iter()
-            .filter(|e| e.revents & libc::POLLIN != 0);
+        let descriptor = |(index, &fd): (usize, &c_int)| if is_left_out(index) { -1 } else { fd };
+        let asked = self.descriptors.iter().enumerate().map(descriptor);
+        poll(&mut self.entries, asked);
+        let waiting = self.entries.iter().filter(|entry| has_clients(entry));
         waiting.map(|e| queued(e.fd).unwrap_or(1).max(1)).sum()
     }
 
     /// Whether anybody waits, at whichever socket. From any thread: a descriptor that has been closed meanwhile, or is another
     /// file's by now, gives a wrong answer at worst.
     pub fn anybody_waits(&self) -> bool {
-        self.clone().look(|_| false) > 0
+        let mut entries = Vec::new();
+        poll(&mut entries, self.descriptors.iter().copied());
+        entries.iter().any(has_clients)
     }
 
     /// The sockets at which somebody waited when last asked.
     pub fn with_clients(&self) -> Vec<usize> {
-        let waits = |(index, entry): (usize, &libc::pollfd)| {
-            (entry.revents & libc::POLLIN != 0).then_some(index)
-        };
+        let waits = |(index, entry)| has_clients(entry).then_some(index);
         self.entries.iter().enumerate().filter_map(waits).collect()
     }
+}
+
+/// Asks the sockets of these descriptors who waits, into `entries`; one of -1 is left out.
+fn poll(entries: &mut Vec<libc::pollfd>, descriptors: impl Iterator<Item = c_int>) {
+    entries.clear();
+    entries.extend(descriptors.map(|fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    }));
+    // SAFETY: as many valid entries as given; returns at once. When it fails no entry is changed: nobody waits.
+    unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, 0) };
+}
+
+fn has_clients(entry: &libc::pollfd) -> bool {
+    entry.revents & libc::POLLIN != 0
 }
 
 /// Connections that are complete and not accepted: Linux tells of a listening TCP socket by a field that counts
