@@ -162,6 +162,19 @@ impl Waiting {
         };
         Waiting { since_ms, left }
     }
+
+    /// How long they have waited.
+    fn waited_ms(self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms)
+    }
+
+    /// For how long this child's kept connections have had to make room for them; `None`: they don't yet.
+    fn over_ms(self, look: &Look, patience_ms: u64) -> Option<u64> {
+        let turn = look.turn.saturating_sub(self.left.max(1) - 1);
+        let turn_ms = (u64::from(turn) * TURN_MS).min(LAST_TURN_MS);
+        self.waited_ms(look.now_ms)
+            .checked_sub(patience_ms + turn_ms)
+    }
 }
 
 impl Turnover {
@@ -190,7 +203,7 @@ impl Turnover {
         let (before, since) = self.announced.look(now_ms, look.announcements);
         let announced = before.saturating_add(since).min(look.announced);
         let lately = now_ms < self.lately_until_ms;
-        let Some(mut waiting) = self.still_waiting(look, lately) else {
+        let Some(waiting) = self.still_waiting(look, lately) else {
             return Step::default();
         };
         let patience_ms = match look.other_accepts {
@@ -201,9 +214,7 @@ impl Turnover {
             look_again_ms: Some(now_ms + LOOK_MS),
             ..Step::default()
         };
-        let waited_ms = |w: Waiting| now_ms.saturating_sub(w.since_ms);
-        let patient = waited_ms(waiting) >= patience_ms;
-        if patient {
+        if waiting.waited_ms(now_ms) >= patience_ms {
             self.lately_until_ms = now_ms + LATELY_MS;
         } else if !lately || look.other_accepts {
             return step;
@@ -213,27 +224,15 @@ impl Turnover {
             (0, _) => came_free,
             (idle, _) => idle,
         };
-        // By the rule itself, which accepting stays below for one worker's share until it is resumed: who has been
-        // patient doesn't make it flap.
-        let places = u64::from(self.places).max(look.limit);
-        let free = u32::try_from(places.saturating_sub(u64::from(look.open))).unwrap_or(u32::MAX);
+        let free = self.free_places(look);
         step.accept = free.min(workers).min(look.waiting);
-        // As far as the rule allows: a connection that goes on after all makes no place.
-        let grown = u64::from(look.open.saturating_add(step.accept)).min(look.limit);
-        self.places = self.places.max(u32::try_from(grown).unwrap_or(u32::MAX));
-        waiting.left = waiting.left.saturating_sub(step.accept);
-        if waiting.left == 0 {
-            waiting = Waiting::begin(now_ms, look.waiting - step.accept, true);
-        }
-        self.waiting = Some(waiting);
+        let waiting = self.let_in(look, waiting, step.accept);
         // This child's share of those who have been patient. Who has come since is not among them: else each client that makes
         // room and comes back would make another one do so at once.
         let share = waiting.left.div_ceil(look.children.max(1));
         let made = announced.saturating_add(free - step.accept);
         let short = |workers: u32| workers.min(share).saturating_sub(made);
-        let turn = look.turn.saturating_sub(waiting.left.max(1) - 1);
-        let turn_ms = (u64::from(turn) * TURN_MS).min(LAST_TURN_MS);
-        let Some(over_ms) = waited_ms(waiting).checked_sub(patience_ms + turn_ms) else {
+        let Some(over_ms) = waiting.over_ms(look, patience_ms) else {
             return step;
         };
         // The worker that answers comes free.
@@ -245,6 +244,26 @@ impl Turnover {
             self.idle_from_ms = now_ms + IDLE_GAP_MS;
         }
         step
+    }
+
+    /// By the rule itself, which accepting stays below for one worker's share until it is resumed: who has been patient doesn't
+    /// make it flap.
+    fn free_places(&self, look: &Look) -> u32 {
+        let places = u64::from(self.places).max(look.limit);
+        u32::try_from(places.saturating_sub(u64::from(look.open))).unwrap_or(u32::MAX)
+    }
+
+    /// So many are accepted; who waits longest then.
+    fn let_in(&mut self, look: &Look, mut waiting: Waiting, accept: u32) -> Waiting {
+        // As far as the rule allows: a connection that goes on after all makes no place.
+        let grown = u64::from(look.open.saturating_add(accept)).min(look.limit);
+        self.places = self.places.max(u32::try_from(grown).unwrap_or(u32::MAX));
+        waiting.left = waiting.left.saturating_sub(accept);
+        if waiting.left == 0 {
+            waiting = Waiting::begin(look.now_ms, look.waiting - accept, true);
+        }
+        self.waiting = Some(waiting);
+        waiting
     }
 
     fn still_waiting(&mut self, look: &Look, lately: bool) -> Option<Waiting> {
